@@ -1,0 +1,2 @@
+//! The `silverback` binary.
+fn main() {}

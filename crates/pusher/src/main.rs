@@ -1,0 +1,2 @@
+//! The `silverback-pusher` binary.
+fn main() {}

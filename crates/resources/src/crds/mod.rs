@@ -1,0 +1,1 @@
+//! CustomResourceDefinitions of the kinds in Kong's API groups, generated from Rust types.

@@ -1,0 +1,1 @@
+//! Kubernetes manifests: YAML or JSON text to objects.

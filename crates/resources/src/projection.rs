@@ -1,0 +1,1 @@
+//! Projection: which fields of an object are kept.

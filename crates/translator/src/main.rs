@@ -1,0 +1,2 @@
+//! The `silverback-translator` binary.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The `silverback-watcher` binary.
+fn main() {}
