@@ -1,0 +1,35 @@
+//! Commits: a config that is whole, with the names of everything it was made from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Frontiers, Generation, Lineage, SetDigest};
+
+/// Everything that decides a config: equal inputs give equal configs at every replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The version space of `frontiers`.
+    pub lineage: Lineage,
+    /// How far each collection was known.
+    pub frontiers: Frontiers,
+    /// Digest of the translation settings.
+    pub settings: Digest,
+    /// Version of the software that translated.
+    pub software: String,
+    /// Digest of the gateways' feedback that was taken into account.
+    pub feedback: Digest,
+    /// The minute that counts as now, in minutes since 1970-01-01 UTC: certificates expire, so time is an input.
+    pub minute: u64,
+}
+
+/// A whole config: what was translated last, never torn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Counts the commits of the translator that made it.
+    pub generation: Generation,
+    /// What it was made from.
+    pub inputs: Inputs,
+    /// Wrapping sum of the entities' digests: the config's identity.
+    pub content: SetDigest,
+    /// Number of entities.
+    pub entities: u64,
+}

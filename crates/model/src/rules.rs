@@ -1,0 +1,174 @@
+//! The rules of state streaming, as predicates.
+//!
+//! Each is a pure question with one answer; the machines in `sync`, their property tests, debug assertions and
+//! production counters all ask here.
+
+use crate::{Commit, Cursor, Digest, Frontier, Inputs, Lineage, SetDigest, Version};
+
+/// Merging is per key, and the higher version wins: may `incoming` replace what is held at `held`?
+///
+/// Equal versions are the same object, so a duplicate changes nothing.
+pub fn upsert_wins(held: Option<&Version>, absent_up_to: &Version, incoming: &Version) -> bool {
+    match held {
+        Some(held) => incoming > held,
+        // The frontier is the tombstone: a key that is absent at `seen` was deleted at or before it.
+        None => incoming > absent_up_to,
+    }
+}
+
+/// May a deletion dated `deleted` remove the object held at `held`?
+pub fn delete_wins(held: &Version, deleted: &Version) -> bool {
+    deleted >= held
+}
+
+/// A key that a complete view up to `seen` does not name is deleted, if what is held is not newer than that view.
+pub fn absence_deletes(held: &Version, seen: &Version) -> bool {
+    held <= seen
+}
+
+/// A staged view may be swapped in only if it holds as many objects, and the same, as the server said.
+pub fn view_is_whole(said: (u64, SetDigest), got: (u64, SetDigest)) -> bool {
+    said == got
+}
+
+/// A frontier keeps its invariant and never goes back.
+pub fn frontier_advances(from: &Frontier, to: &Frontier) -> bool {
+    to.changed <= to.seen && from.seen <= to.seen && from.changed <= to.changed
+}
+
+/// How complete a required collection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// Never yet seen whole: nothing may be derived from it.
+    Never,
+    /// Seen whole; `stale` when its source has been unreachable or refusing since.
+    Whole {
+        /// Whether the source is in trouble right now.
+        stale: bool,
+    },
+    /// Its kind is known not to be installed.
+    Absent,
+}
+
+/// Nothing is derived or published before every required collection was complete once.
+pub fn may_derive(required: impl IntoIterator<Item = Completeness>) -> bool {
+    required.into_iter().all(|completeness| completeness != Completeness::Never)
+}
+
+/// What a server does with a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Sends what is newer than the cursor, and the keys of all else.
+    Delta,
+    /// The cursor is ahead of this server: it must bring itself up to date before it judges.
+    CatchUpFirst,
+    /// The cursor's versions mean nothing here: everything is sent.
+    Snapshot,
+}
+
+/// Cursors are good at any replica of a lineage, since the versions are the API server's own.
+pub fn resume(cursor: &Cursor, lineage: &Lineage, trim: Digest, server_seen: &Version) -> Resume {
+    if cursor.lineage != *lineage || cursor.trim != trim || cursor.seen.is_zero() {
+        Resume::Snapshot
+    } else if cursor.seen > *server_seen {
+        Resume::CatchUpFirst
+    } else {
+        Resume::Delta
+    }
+}
+
+/// May a pusher that holds `held` take `next`? Only if `next` has seen every change that `held` was made from, in
+/// every collection, so that a gateway is never set back in time.
+///
+/// Inputs of two lineages cannot be compared; then the answer is yes, since the old lineage no longer exists.
+pub fn may_follow(held: &Inputs, next: &Inputs) -> bool {
+    held.lineage != next.lineage
+        || held.frontiers.0.iter().all(|(collection, frontier)| next.frontiers.get(collection).seen >= frontier.changed)
+}
+
+/// Equal inputs must give equal configs; a pair of commits that breaks this is a defect worth a counter.
+pub fn agree(a: &Commit, b: &Commit) -> bool {
+    a.inputs != b.inputs || (a.content == b.content && a.entities == b.entities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CollectionId, Frontiers};
+    use proptest::prelude::*;
+
+    fn v(n: u64) -> Version {
+        Version::from_counter(n)
+    }
+
+    fn cursor(seen: u64) -> Cursor {
+        Cursor {
+            collection: CollectionId::all("Service"),
+            lineage: Lineage("a".into()),
+            trim: Digest(1),
+            seen: v(seen),
+        }
+    }
+
+    #[test]
+    fn a_late_upsert_of_a_deleted_key_is_not_believed() {
+        assert!(!upsert_wins(None, &v(9), &v(9)));
+        assert!(upsert_wins(None, &v(9), &v(10)));
+    }
+
+    #[test]
+    fn a_cursor_of_another_history_or_trimming_means_nothing() {
+        let here = Lineage("a".into());
+        assert_eq!(resume(&cursor(5), &here, Digest(1), &v(7)), Resume::Delta);
+        assert_eq!(resume(&cursor(8), &here, Digest(1), &v(7)), Resume::CatchUpFirst);
+        assert_eq!(resume(&cursor(5), &Lineage("b".into()), Digest(1), &v(7)), Resume::Snapshot);
+        assert_eq!(resume(&cursor(5), &here, Digest(2), &v(7)), Resume::Snapshot);
+        assert_eq!(resume(&cursor(0), &here, Digest(1), &v(7)), Resume::Snapshot);
+    }
+
+    #[test]
+    fn nothing_is_derived_from_what_was_never_whole() {
+        let whole = Completeness::Whole { stale: true };
+        assert!(may_derive([whole, Completeness::Absent]));
+        assert!(!may_derive([whole, Completeness::Never]));
+    }
+
+    fn inputs(seen: u64, changed: u64) -> Inputs {
+        let frontier = Frontier { seen: v(seen), changed: v(changed) };
+        Inputs { frontiers: Frontiers([(CollectionId::all("Service"), frontier)].into()), ..Inputs::default() }
+    }
+
+    #[test]
+    fn a_config_that_has_not_seen_a_change_may_not_follow_one_that_has() {
+        assert!(may_follow(&inputs(9, 5), &inputs(6, 3)), "it saw all changes, though it saw less");
+        assert!(!may_follow(&inputs(9, 8), &inputs(6, 3)));
+        assert!(!may_follow(&inputs(9, 8), &Inputs::default()), "a collection that is missing was not seen");
+    }
+
+    proptest! {
+        /// Whatever the order and repetition in which versions of one key arrive, the newest is what is held.
+        #[test]
+        fn merging_is_independent_of_order(mut arriving in proptest::collection::vec(1u64..50, 1..30), seed: u64) {
+            let newest = arriving.iter().max().copied();
+            let len = arriving.len();
+            arriving.rotate_left(seed as usize % len);
+            let mut held: Option<Version> = None;
+            for version in arriving {
+                if upsert_wins(held.as_ref(), &Version::zero(), &v(version)) {
+                    held = Some(v(version));
+                }
+            }
+            prop_assert_eq!(held, newest.map(v));
+        }
+
+        #[test]
+        fn frontiers_only_rise(steps in proptest::collection::vec((any::<bool>(), 0u64..100), 0..40)) {
+            let mut frontier = Frontier::default();
+            for (change, version) in steps {
+                let before = frontier.clone();
+                if change { frontier.change(&v(version)) } else { frontier.see(&v(version)) }
+                prop_assert!(frontier_advances(&before, &frontier));
+            }
+        }
+    }
+}
