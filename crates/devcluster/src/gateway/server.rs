@@ -1,0 +1,339 @@
+//! Sockets: listening, TLS, reading requests, cutting answers. It never knows what a path means.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::admin::{self, Request};
+use super::answer::Answer;
+use super::hash;
+use super::posts::Post;
+use super::settings::Tls;
+use super::state::Shared;
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or is none of this machine.
+    #[error("the stand-in gateway cannot listen on {addr}: {source}; choose port 0 for any free one")]
+    Listen {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The TLS settings are unusable.
+    #[error("the stand-in gateway's TLS {part} cannot be used: {reason}")]
+    Tls {
+        /// Which part of the settings.
+        part: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Which of the two listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Admin,
+    Status,
+}
+
+/// One address and the task that serves it while it is open.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    addr: SocketAddr,
+    server: Server,
+    accepting: Mutex<JoinSet<()>>,
+}
+
+#[derive(Clone)]
+struct Server {
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    side: Side,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("side", &self.side).finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    pub(crate) async fn start(
+        addr: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        shared: Arc<Shared>,
+        side: Side,
+    ) -> Result<Self, StartError> {
+        let listener = bind(addr).await?;
+        let addr = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
+        let server = Server { tls, shared, side };
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(listener, server.clone()));
+        Ok(Self { addr, server, accepting: Mutex::new(accepting) })
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Stops listening and drops every connection, with the loads under way on them.
+    pub(crate) async fn close(&self) {
+        self.accepting.lock().await.shutdown().await;
+    }
+
+    /// Listens again on the same address; nothing happens when it still does.
+    pub(crate) async fn open(&self) -> Result<(), StartError> {
+        let mut accepting = self.accepting.lock().await;
+        if accepting.is_empty() {
+            let listener = bind(self.addr).await?;
+            accepting.spawn(accept(listener, self.server.clone()));
+        }
+        Ok(())
+    }
+}
+
+async fn bind(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })
+}
+
+/// Serves until aborted; its connections end with it.
+async fn accept(listener: TcpListener, server: Server) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve(stream, server.clone()));
+                }
+                // Out of file descriptors, or a peer gone before it was accepted: others may fare better.
+                Err(_) => tokio::task::yield_now().await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, server: Server) {
+    let _ = stream.set_nodelay(true);
+    match server.tls.clone() {
+        None => serve_http(stream, server).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                serve_http(stream, server).await;
+            }
+        }
+    }
+}
+
+async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, server: Server) {
+    // Loads go on when their client has gone, and end when the gateway does: the set is dropped by the task that
+    // owns the connection only after the loads are done.
+    let loads = Arc::new(Mutex::new(JoinSet::new()));
+    let service = {
+        let loads = Arc::clone(&loads);
+        service_fn(move |request| respond(server.clone(), request, Arc::clone(&loads)))
+    };
+    let http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    // An error here is a client that went away or an answer that was cut.
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    let mut loads = loads.lock().await;
+    while loads.join_next().await.is_some() {}
+}
+
+type Loads = Arc<Mutex<JoinSet<()>>>;
+
+async fn respond(
+    server: Server,
+    request: http::Request<Incoming>,
+    loads: Loads,
+) -> Result<Response<Cuttable>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = read(body, server.shared.settings.body_limit).await;
+    if let Read::Gone = body {
+        // The client went away in the middle of its request: there is nobody to answer.
+        return Ok(Answer::empty(StatusCode::BAD_REQUEST).into_http("").map(Cuttable::whole));
+    }
+    let is_post = server.side == Side::Admin && parts.method == http::Method::POST && parts.uri.path() == "/config";
+    let is_head = parts.method == http::Method::HEAD;
+    let cut = server.shared.faults.cut_after(is_post);
+    let version = server.shared.settings.version.clone();
+    let (done, answered) = tokio::sync::oneshot::channel();
+    let mut loads = loads.lock().await;
+    while loads.try_join_next().is_some() {}
+    loads.spawn(async move {
+        let _ = done.send(handle(server, parts, body, is_post).await);
+    });
+    drop(loads);
+    let answer = answered.await.unwrap_or_else(|_| Answer::unexpected());
+    let response = answer.into_http(&version);
+    Ok(response.map(|body| if is_head { Cuttable::whole(Bytes::new()) } else { Cuttable::new(body, cut) }))
+}
+
+async fn handle(server: Server, parts: http::request::Parts, body: Read, is_post: bool) -> Answer {
+    let Server { shared, side, .. } = server;
+    let (body, bytes) = match body {
+        Read::Whole(body) => (Some(body.clone()), body.len()),
+        Read::TooLarge(bytes) => (None, bytes),
+        Read::Gone => (None, 0),
+    };
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let mut place = None;
+    if is_post {
+        let at = Instant::now();
+        let md5 = match &body {
+            Some(body) => digest(body.clone()).await,
+            None => String::new(),
+        };
+        let headers = parts.headers.clone();
+        let post = Post { at, bytes, md5, query: query.clone(), headers, status: None, answered_at: None };
+        place = Some(shared.posts.push(post));
+    }
+    shared.faults.pass(is_post).await;
+    let answer = match (shared.faults.fixed(is_post), body) {
+        (Some(fixed), _) => fixed,
+        (None, None) => Answer::page(StatusCode::PAYLOAD_TOO_LARGE),
+        (None, Some(body)) => {
+            let path = parts.uri.path().to_owned();
+            let request = Request { method: parts.method, path, query, headers: parts.headers, body };
+            admin::answer(Arc::clone(&shared), side, request).await
+        }
+    };
+    if let Some(place) = place {
+        shared.posts.answer(place, answer.status.as_u16());
+    }
+    answer
+}
+
+/// md5 in hex; of large bodies, off the threads that serve connections.
+async fn digest(body: Bytes) -> String {
+    if body.len() < 1 << 16 {
+        return hash::of_text(&body);
+    }
+    tokio::task::spawn_blocking(move || hash::of_text(&body)).await.unwrap_or_default()
+}
+
+enum Read {
+    Whole(Bytes),
+    /// Over the limit, by its size: read and dropped, so that a client still writing sees the answer.
+    TooLarge(usize),
+    /// The client went away.
+    Gone,
+}
+
+async fn read(mut body: Incoming, limit: usize) -> Read {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut whole = Vec::with_capacity(announced.min(limit));
+    let mut size = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Read::Gone };
+        let Ok(chunk) = frame.into_data() else { continue };
+        size += chunk.len();
+        if size <= limit {
+            whole.extend_from_slice(&chunk);
+        } else {
+            whole = Vec::new();
+        }
+    }
+    if size <= limit { Read::Whole(whole.into()) } else { Read::TooLarge(size) }
+}
+
+/// A body that may break off.
+struct Cuttable {
+    rest: Option<Bytes>,
+    cut: Option<usize>,
+}
+
+impl Cuttable {
+    fn whole(body: Bytes) -> Self {
+        Self::new(body, None)
+    }
+
+    fn new(body: Bytes, cut: Option<usize>) -> Self {
+        Self { rest: (!body.is_empty()).then_some(body), cut }
+    }
+}
+
+/// Why an answer broke off: because it was told to.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer was cut")]
+struct Cut;
+
+impl Body for Cuttable {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let cut = self.cut;
+        let frame = match (self.rest.take(), cut) {
+            (Some(body), None) => Some(Ok(body)),
+            (Some(body), Some(after)) if after > 0 => {
+                self.cut = Some(0);
+                self.rest = Some(body.clone());
+                Some(Ok(body.slice(..after.min(body.len()))))
+            }
+            (Some(_), Some(_)) => Some(Err(Cut)),
+            (None, _) => None,
+        };
+        Poll::Ready(frame.map(|frame| frame.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let size = self.rest.as_ref().map_or(0, Bytes::len);
+        SizeHint::with_exact(size as u64)
+    }
+}
+
+pub(crate) fn tls_acceptor(tls: &Tls) -> Result<TlsAcceptor, StartError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let bad =
+        |part: &'static str| move |reason: &dyn std::fmt::Display| StartError::Tls { part, reason: reason.to_string() };
+    let chain = certificates(&tls.cert_pem).map_err(|error| bad("certificate")(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(tls.key_pem.as_bytes()).map_err(|error| bad("key")(&error))?;
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| bad("versions")(&error))?;
+    let builder = match &tls.client_ca_pem {
+        None => builder.with_no_client_auth(),
+        Some(pem) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for certificate in certificates(pem).map_err(|error| bad("client CA")(&error))? {
+                roots.add(certificate).map_err(|error| bad("client CA")(&error))?;
+            }
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| bad("client CA")(&error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| bad("certificate")(&error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).collect()
+}

@@ -1,0 +1,107 @@
+//! How a stand-in gateway is set up. It never changes while the gateway runs; what changes are the faults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Kong's `router_flavor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RouterFlavor {
+    /// Routes match by fields; the default of Kong 3.
+    #[default]
+    TraditionalCompatible,
+    /// Routes match by fields, with the router of Kong 2.
+    Traditional,
+    /// Routes may also match by an expression.
+    Expressions,
+}
+
+impl RouterFlavor {
+    /// As the Admin API spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TraditionalCompatible => "traditional_compatible",
+            Self::Traditional => "traditional",
+            Self::Expressions => "expressions",
+        }
+    }
+}
+
+/// Makes the Admin API speak TLS. All PEM text.
+#[derive(Clone)]
+pub struct Tls {
+    /// The certificate chain the gateway shows.
+    pub cert_pem: String,
+    /// Its private key.
+    pub key_pem: String,
+    /// When given, clients must show a certificate signed by one of these.
+    pub client_ca_pem: Option<String>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("client_ca", &self.client_ca_pem.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// How long a gateway takes to load a config. A quarter of it holds the load lock (a second POST in that time is
+/// told 429), the rest is parsing, which Kong does for several POSTs at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoadTime {
+    /// For any config.
+    pub base: Duration,
+    /// For each MiB of the body. A real gateway takes about 1 s on a small machine.
+    pub per_mib: Duration,
+}
+
+impl LoadTime {
+    /// The time for a body of that many bytes.
+    #[must_use]
+    pub fn of(&self, bytes: usize) -> Duration {
+        let mib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+        self.base + self.per_mib.saturating_mul(mib) / 1024
+    }
+}
+
+/// How a stand-in gateway is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the Admin API listens; port 0 picks one.
+    pub admin_addr: SocketAddr,
+    /// Where the status API listens; port 0 picks one.
+    pub status_addr: SocketAddr,
+    /// TLS on the Admin API; plain HTTP when `None`.
+    pub tls: Option<Tls>,
+    /// What `GET /` reports, and which fields routes may have.
+    pub router_flavor: RouterFlavor,
+    /// What `GET /` reports as `version`.
+    pub version: String,
+    /// `nginx_admin_client_max_body_size` in bytes: a larger body is answered 413.
+    pub body_limit: usize,
+    /// How long loads take.
+    pub load_time: LoadTime,
+    /// Takes every well-formed JSON config without looking at its entities, and answers 201 with the posted text
+    /// instead of the completed entities. For benchmarks.
+    pub trusting: bool,
+    /// A folder of plugin schemas (`NAME.json`, as `GET /schemas/plugins/NAME` answers them), beside the few this
+    /// crate knows itself. Plugins without a known schema are accepted with any config.
+    pub plugin_schemas: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            admin_addr: loopback,
+            status_addr: loopback,
+            tls: None,
+            router_flavor: RouterFlavor::default(),
+            version: "3.9.3".to_owned(),
+            body_limit: 10 << 20,
+            load_time: LoadTime::default(),
+            trusting: false,
+            plugin_schemas: None,
+        }
+    }
+}
