@@ -1,1 +1,20 @@
-//! silverback-sync
+//! Streaming state that loses nothing: a publisher, and replicas that follow it.
+//!
+//! [`Publisher`] and [`Replica`] are pure state machines: frames in, frames out, no clock and no network. [`server`]
+//! and [`client`] are the thin gRPC rim around them. The rules they keep are predicates in `silverback_model::rules`.
+//! Knows neither Kubernetes nor Kong: an item is a key, a version and a canonical body.
+
+pub mod client;
+mod item;
+mod outbox;
+mod publisher;
+mod replica;
+pub mod server;
+
+pub use item::Item;
+pub use publisher::{Change, CollectionView, Outcome, Publisher, State, SubscriberId};
+pub use replica::{Delta, Desync, Mode, Received, Replica};
+pub use server::SharedPublisher;
+
+#[cfg(test)]
+mod convergence;

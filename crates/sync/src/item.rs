@@ -1,0 +1,60 @@
+//! An item: what travels, with the digest that names its content.
+
+use std::sync::Arc;
+
+use silverback_model::{Digest, ObjectKey, Provenance, Version};
+use silverback_proto::{InvalidFrame, key_from_wire, v1};
+
+/// An object of a collection, or an entity of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Name within the collection.
+    pub key: ObjectKey,
+    /// Version its content dates from.
+    pub version: Version,
+    /// Canonical JSON.
+    pub body: Arc<str>,
+    /// The objects it was made from; empty for objects themselves. Not part of the digest.
+    pub sources: Arc<[Provenance]>,
+    digest: Digest,
+}
+
+impl Item {
+    /// An item; its digest covers key and body, so that equal content is equal at any version.
+    pub fn new(key: ObjectKey, version: Version, body: impl Into<Arc<str>>) -> Self {
+        let body = body.into();
+        let digest = Digest::of_parts([key.namespace.as_bytes(), key.name.as_bytes(), body.as_bytes()]);
+        Self { key, version, body, sources: Arc::new([]), digest }
+    }
+
+    /// The same item, made from `sources`.
+    pub fn with_sources(self, sources: impl Into<Arc<[Provenance]>>) -> Self {
+        Self { sources: sources.into(), ..self }
+    }
+
+    /// Names key and body.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The wire form.
+    pub fn to_wire(&self) -> v1::Item {
+        v1::Item {
+            key: Some((&self.key).into()),
+            version: self.version.to_string(),
+            body: self.body.to_string(),
+            sources: self.sources.iter().map(v1::Source::from).collect(),
+        }
+    }
+
+    /// Reads the wire form.
+    ///
+    /// # Errors
+    /// When the key is missing or the version is none.
+    pub fn from_wire(item: v1::Item) -> Result<Self, InvalidFrame> {
+        let version = Version::parse(&item.version)
+            .map_err(|error| InvalidFrame { field: "item.version", cause: error.to_string() })?;
+        let sources: Vec<_> = item.sources.into_iter().map(Provenance::from).collect();
+        Ok(Self::new(key_from_wire(item.key)?, version, item.body).with_sources(sources))
+    }
+}

@@ -1,0 +1,371 @@
+//! The following side: frames in, changes out.
+//!
+//! Nothing of a view counts before its `End`, nothing of a batch before its `Progress`, and — where the stream has
+//! commits — nothing at all before its `Commit`. Count and digest must agree each time; where they do not, the whole
+//! view is asked for again. Holds versions and digests only: bodies are the consumer's to keep.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use silverback_model::{
+    CollectionId, Commit, Cursor, Digest, Frontier, Frontiers, Lineage, ObjectKey, SetDigest, Version, rules,
+};
+use silverback_proto::v1::{self, begin::View, watch_response::Frame};
+use silverback_proto::{InvalidFrame, frontier_from_wire};
+
+use crate::Item;
+
+/// When changes are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As each collection's view or batch is closed.
+    PerCollection,
+    /// All together, at each commit.
+    PerCommit,
+}
+
+/// One key that is different now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// Of which collection.
+    pub collection: CollectionId,
+    /// Which key.
+    pub key: ObjectKey,
+    /// What it is now; none when it is gone.
+    pub item: Option<Arc<Item>>,
+}
+
+/// What a frame meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Nothing counts yet.
+    Nothing,
+    /// A collection is known further, with these changes.
+    Deltas(Vec<Delta>),
+    /// A configuration is whole, with these changes since the last one.
+    Commit(Box<Commit>, Vec<Delta>),
+    /// The server asks to resume elsewhere.
+    GoAway(String),
+}
+
+/// Why a stream cannot be followed any longer. The replica stays usable: connect again with [`Replica::cursors`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Desync {
+    /// A frame makes no sense.
+    #[error(transparent)]
+    Frame(#[from] InvalidFrame),
+    /// A frame came where the protocol has no place for it.
+    #[error("a frame for {collection} came out of order: {problem}")]
+    OutOfOrder {
+        /// Of which collection.
+        collection: CollectionId,
+        /// What was wrong.
+        problem: &'static str,
+    },
+    /// What was received is not what the server says it sent.
+    #[error(
+        "{collection} does not add up (server says {said_count} with digest {said_digest}, here are {got_count} with {got_digest}); it is asked for again, whole"
+    )]
+    Mismatch {
+        /// Of which collection.
+        collection: CollectionId,
+        /// The server's count.
+        said_count: u64,
+        /// The server's digest.
+        said_digest: SetDigest,
+        /// Our count.
+        got_count: u64,
+        /// Our digest.
+        got_digest: SetDigest,
+    },
+    /// A commit is not the sum of what was received.
+    #[error("commit {0} is not the sum of what was received; everything is asked for again")]
+    TornCommit(u64),
+}
+
+/// What is held of one key.
+#[derive(Clone, Debug)]
+struct Entry {
+    version: Version,
+    digest: Digest,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    lineage: Lineage,
+    trim: Digest,
+    entries: BTreeMap<ObjectKey, Entry>,
+    frontier: Frontier,
+    digest: SetDigest,
+    complete: bool,
+    absent: bool,
+    stale: Option<String>,
+    staged: Option<Staged>,
+    pending: Vec<(ObjectKey, Option<Arc<Item>>)>,
+}
+
+#[derive(Debug)]
+struct Staged {
+    lineage: Lineage,
+    trim: Digest,
+    view: View,
+    items: BTreeMap<ObjectKey, Arc<Item>>,
+    unchanged: Vec<ObjectKey>,
+}
+
+/// Follows one stream at a time, and resumes on the next.
+#[derive(Debug)]
+pub struct Replica {
+    mode: Mode,
+    collections: BTreeMap<CollectionId, Held>,
+    uncommitted: Vec<Delta>,
+    commit: Option<Commit>,
+}
+
+impl Replica {
+    /// A replica that holds nothing.
+    pub fn new(mode: Mode) -> Self {
+        Self { mode, collections: BTreeMap::new(), uncommitted: Vec::new(), commit: None }
+    }
+
+    /// What is held, for the next connection. Half-received views and batches are dropped.
+    pub fn cursors(&mut self) -> Vec<Cursor> {
+        for held in self.collections.values_mut() {
+            held.staged = None;
+            held.pending.clear();
+        }
+        let complete = self.collections.iter().filter(|(_, held)| held.complete);
+        complete
+            .map(|(id, held)| Cursor {
+                collection: id.clone(),
+                lineage: held.lineage.clone(),
+                trim: held.trim,
+                seen: held.frontier.seen.clone(),
+            })
+            .collect()
+    }
+
+    /// How far every known collection is.
+    pub fn frontiers(&self) -> Frontiers {
+        let known = self.collections.iter().filter(|(_, held)| held.complete || held.absent);
+        Frontiers(known.map(|(id, held)| (id.clone(), held.frontier.clone())).collect())
+    }
+
+    /// The version space of what is held; the first collection's where they differ during a change-over.
+    pub fn lineage(&self) -> Lineage {
+        self.collections.values().find(|held| held.complete).map(|held| held.lineage.clone()).unwrap_or_default()
+    }
+
+    /// How complete a collection is.
+    pub fn completeness(&self, id: &CollectionId) -> rules::Completeness {
+        match self.collections.get(id) {
+            Some(held) if held.absent => rules::Completeness::Absent,
+            Some(held) if held.complete => rules::Completeness::Whole { stale: held.stale.is_some() },
+            _ => rules::Completeness::Never,
+        }
+    }
+
+    /// The collections whose source is in trouble, and why.
+    pub fn stale(&self) -> impl Iterator<Item = (&CollectionId, &str)> {
+        self.collections.iter().filter_map(|(id, held)| Some((id, held.stale.as_deref()?)))
+    }
+
+    /// The collections named so far.
+    pub fn collections(&self) -> impl Iterator<Item = &CollectionId> {
+        self.collections.keys()
+    }
+
+    /// Number of objects held.
+    pub fn len(&self) -> usize {
+        self.collections.values().map(|held| held.entries.len()).sum()
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The last commit received.
+    pub fn commit(&self) -> Option<&Commit> {
+        self.commit.as_ref()
+    }
+
+    /// Takes in a frame.
+    ///
+    /// # Errors
+    /// When the stream cannot be followed any longer. What did not add up has been forgotten as far as
+    /// [`Replica::cursors`] is concerned, so that connecting again brings it whole.
+    pub fn receive(&mut self, frame: v1::WatchResponse) -> Result<Received, Desync> {
+        let Some(frame) = frame.frame else { return Ok(Received::Nothing) }; // a kind of frame we do not know yet
+        match frame {
+            Frame::Begin(begin) => self.begin(begin),
+            Frame::Batch(batch) => self.batch(batch),
+            Frame::End(end) => self.end(end),
+            Frame::Progress(progress) => self.progress(progress),
+            Frame::Absent(absent) => self.absent(absent),
+            Frame::Commit(commit) => self.close(commit),
+            Frame::GoAway(away) => Ok(Received::GoAway(away.reason)),
+        }
+    }
+
+    fn held(&mut self, id: Option<v1::CollectionId>) -> Result<(CollectionId, &mut Held), InvalidFrame> {
+        let id: CollectionId = id.ok_or(InvalidFrame { field: "collection", cause: "it is missing".into() })?.into();
+        let held = self.collections.entry(id.clone()).or_default();
+        Ok((id, held))
+    }
+
+    fn begin(&mut self, begin: v1::Begin) -> Result<Received, Desync> {
+        let view = begin.view();
+        let (id, held) = self.held(begin.collection)?;
+        let trim = Digest::parse(&begin.trim)
+            .map_err(|error| InvalidFrame { field: "begin.trim", cause: error.to_string() })?;
+        let lineage = Lineage(begin.lineage);
+        if view == View::Delta && (!held.complete || held.lineage != lineage || held.trim != trim) {
+            return Err(Desync::OutOfOrder { collection: id, problem: "a delta view on nothing that is held" });
+        }
+        let (items, unchanged) = (BTreeMap::new(), Vec::new());
+        held.staged = Some(Staged { lineage, trim, view, items, unchanged });
+        Ok(Received::Nothing)
+    }
+
+    fn batch(&mut self, batch: v1::Batch) -> Result<Received, Desync> {
+        let (id, held) = self.held(batch.collection)?;
+        let upserts = batch.upserts.into_iter().map(Item::from_wire).collect::<Result<Vec<_>, _>>()?;
+        match &mut held.staged {
+            Some(staged) => {
+                staged.items.extend(upserts.into_iter().map(|item| (item.key.clone(), Arc::new(item))));
+                staged.unchanged.extend(batch.unchanged.into_iter().map(ObjectKey::from));
+            }
+            None if held.complete => {
+                held.pending.extend(upserts.into_iter().map(|item| (item.key.clone(), Some(Arc::new(item)))));
+                held.pending.extend(batch.deletes.into_iter().map(|key| (key.into(), None)));
+            }
+            None => return Err(Desync::OutOfOrder { collection: id, problem: "a batch outside any view" }),
+        }
+        Ok(Received::Nothing)
+    }
+
+    fn end(&mut self, end: v1::End) -> Result<Received, Desync> {
+        let frontier = frontier_from_wire(end.frontier)?;
+        let said = said(end.count, &end.digest)?;
+        let (id, held) = self.held(end.collection)?;
+        let Some(staged) = held.staged.take() else {
+            return Err(Desync::OutOfOrder { collection: id, problem: "the end of a view that never began" });
+        };
+        let deltas = held.swap(staged);
+        held.frontier = frontier;
+        self.settle(id, said, deltas)
+    }
+
+    fn progress(&mut self, progress: v1::Progress) -> Result<Received, Desync> {
+        let frontier = frontier_from_wire(progress.frontier)?;
+        let said = said(progress.count, &progress.digest)?;
+        let (id, held) = self.held(progress.collection)?;
+        if !held.complete || held.staged.is_some() {
+            return Err(Desync::OutOfOrder { collection: id, problem: "progress before a whole view" });
+        }
+        let mut deltas = Vec::new();
+        for (key, item) in std::mem::take(&mut held.pending) {
+            if held.store(&key, item.as_deref()) {
+                deltas.push((key, item));
+            }
+        }
+        held.frontier = frontier;
+        held.stale = Some(progress.stale).filter(|reason| !reason.is_empty());
+        self.settle(id, said, deltas)
+    }
+
+    /// Checks the sum, and hands out what changed.
+    fn settle(
+        &mut self,
+        collection: CollectionId,
+        (said_count, said_digest): (u64, SetDigest),
+        changed: Vec<(ObjectKey, Option<Arc<Item>>)>,
+    ) -> Result<Received, Desync> {
+        let held = self.collections.entry(collection.clone()).or_default();
+        let (got_count, got_digest) = (held.entries.len() as u64, held.digest);
+        let deltas = changed.into_iter().map(|(key, item)| Delta { collection: collection.clone(), key, item });
+        let deltas: Vec<_> = deltas.collect();
+        if !rules::view_is_whole((said_count, said_digest), (got_count, got_digest)) {
+            // Without a cursor the next connection brings a whole view; its swap finds what differs from what is held.
+            held.complete = false;
+            self.uncommitted.extend(deltas);
+            return Err(Desync::Mismatch { collection, said_count, said_digest, got_count, got_digest });
+        }
+        match self.mode {
+            Mode::PerCollection => {
+                let mut all = std::mem::take(&mut self.uncommitted);
+                all.extend(deltas);
+                Ok(Received::Deltas(all))
+            }
+            Mode::PerCommit => {
+                self.uncommitted.extend(deltas);
+                Ok(Received::Nothing)
+            }
+        }
+    }
+
+    fn absent(&mut self, absent: v1::Absent) -> Result<Received, Desync> {
+        let frontier = frontier_from_wire(absent.frontier)?;
+        let (id, held) = self.held(absent.collection)?;
+        let changed = held.entries.keys().map(|key| (key.clone(), None)).collect();
+        *held = Held { frontier, absent: true, lineage: held.lineage.clone(), ..Held::default() };
+        self.settle(id, (0, SetDigest::default()), changed)
+    }
+
+    fn close(&mut self, commit: v1::Commit) -> Result<Received, Desync> {
+        let commit = Commit::try_from(commit)?;
+        let mut content = SetDigest::default();
+        self.collections.values().for_each(|held| content.add(held.digest.0));
+        if !rules::view_is_whole((commit.entities, commit.content), (self.len() as u64, content)) {
+            self.collections.values_mut().for_each(|held| held.complete = false);
+            return Err(Desync::TornCommit(commit.generation.0));
+        }
+        self.commit = Some(commit.clone());
+        Ok(Received::Commit(Box::new(commit), std::mem::take(&mut self.uncommitted)))
+    }
+}
+
+fn said(count: u64, digest: &str) -> Result<(u64, SetDigest), InvalidFrame> {
+    let digest = Digest::parse(digest).map_err(|error| InvalidFrame { field: "digest", cause: error.to_string() })?;
+    Ok((count, SetDigest(digest)))
+}
+
+impl Held {
+    /// Swaps a whole view in, and tells what is different from what was held.
+    fn swap(&mut self, staged: Staged) -> Vec<(ObjectKey, Option<Arc<Item>>)> {
+        let mut gone: BTreeMap<ObjectKey, ()> = self.entries.keys().map(|key| (key.clone(), ())).collect();
+        staged.unchanged.iter().filter(|_| staged.view == View::Delta).for_each(|key| {
+            gone.remove(key);
+        });
+        let mut changed = Vec::new();
+        for (key, item) in staged.items {
+            gone.remove(&key);
+            if self.store(&key, Some(&item)) {
+                changed.push((key, Some(item)));
+            }
+        }
+        for (key, ()) in gone {
+            self.store(&key, None);
+            changed.push((key, None));
+        }
+        (self.lineage, self.trim) = (staged.lineage, staged.trim);
+        (self.complete, self.absent, self.stale) = (true, false, None);
+        changed
+    }
+
+    /// Whether this made a difference.
+    fn store(&mut self, key: &ObjectKey, item: Option<&Item>) -> bool {
+        let before = match item {
+            Some(item) => {
+                self.digest.add(item.digest());
+                let entry = Entry { version: item.version.clone(), digest: item.digest() };
+                self.entries.insert(key.clone(), entry)
+            }
+            None => self.entries.remove(key),
+        };
+        let Some(before) = before else { return item.is_some() };
+        self.digest.remove(before.digest);
+        item.is_none_or(|item| item.digest() != before.digest || item.version != before.version)
+    }
+}
