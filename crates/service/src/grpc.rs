@@ -1,0 +1,82 @@
+//! The gRPC server: a service with health and reflection, on one port.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::RoutesBuilder;
+use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
+
+use crate::values::Listen;
+use crate::{Context, admin::bind};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long calls in flight may take to end once the process is to stop.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// A service about to be served.
+pub struct GrpcServer<'a> {
+    /// The flag that says where, for errors.
+    pub flag: &'a str,
+    /// Where.
+    pub listen: Listen,
+    /// Full name of the service, e.g. `silverback.v1.State`, for its health.
+    pub name: &'a str,
+}
+
+impl GrpcServer<'_> {
+    /// Serves until the shutdown. Health follows readiness.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or the server breaks.
+    pub async fn serve(self, context: &Context, add: impl FnOnce(&mut RoutesBuilder)) -> anyhow::Result<()> {
+        let listener = bind(self.flag, self.listen, context.port_offset).await?;
+        tracing::info!(service = self.name, address = %listener.local_addr()?, "serving");
+        let (reporter, health) = tonic_health::server::health_reporter();
+        tokio::spawn(report_health(reporter, self.name.to_owned(), context.clone()));
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(silverback_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .with_service_name(self.name)
+            .build_v1()?;
+        let mut routes = RoutesBuilder::default();
+        routes.add_service(health).add_service(reflection);
+        add(&mut routes);
+        let server = Server::builder()
+            .http2_keepalive_interval(Some(KEEP_ALIVE))
+            .tcp_nodelay(true)
+            .add_routes(routes.routes())
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), context.shutdown.clone().cancelled_owned());
+        let drained = async {
+            context.shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            result = server => result.with_context(|| format!("serving {}", self.name)),
+            // Streams never end by themselves; consumers resume elsewhere.
+            () = drained => Ok(()),
+        }
+    }
+}
+
+async fn report_health(reporter: HealthReporter, service: String, context: Context) {
+    let mut changed = context.readiness.changed();
+    loop {
+        let status = if context.readiness.is_ready() && !context.shutdown.is_cancelled() {
+            tonic_health::ServingStatus::Serving
+        } else {
+            tonic_health::ServingStatus::NotServing
+        };
+        reporter.set_service_status(&service, status).await;
+        reporter.set_service_status("", status).await;
+        if context.shutdown.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            result = changed.changed() => if result.is_err() { return },
+            () = context.shutdown.cancelled() => (),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The process's metrics, in the OpenMetrics text format.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::{Registry, Unit};
+pub use prometheus_client::{encoding, metrics::*};
+
+/// A registry shared by everything in the process.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics(Arc<Mutex<Registry>>);
+
+impl Metrics {
+    /// Registers a metric under `name`, with one line that says what it counts.
+    pub fn register(&self, name: &str, help: &str, metric: impl prometheus_client::registry::Metric) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).register(name, help, metric);
+    }
+
+    /// The same for a metric in seconds, whose name gets `_seconds`.
+    pub fn register_seconds(&self, name: &str, help: &str, metric: impl prometheus_client::registry::Metric) {
+        let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_with_unit(name, help, Unit::Seconds, metric);
+    }
+
+    /// Everything as text.
+    ///
+    /// # Errors
+    /// When a metric cannot be written.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,68 @@
+//! Logs and traces of the process.
+
+use std::io::IsTerminal;
+
+use anyhow::Context as _;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::args::{CommonArgs, LogFormat};
+
+/// Ends telemetry at the end of the process.
+pub struct Telemetry(Option<SdkTracerProvider>);
+
+impl Telemetry {
+    /// Sends what was not sent yet.
+    pub fn finish(self) {
+        if let Some(provider) = self.0
+            && let Err(error) = provider.shutdown()
+        {
+            eprintln!("warning: the last traces were not sent: {error}");
+        }
+    }
+}
+
+/// Sets the process's logs and traces up.
+///
+/// # Errors
+/// When the level or the endpoint cannot be read.
+pub fn init(common: &CommonArgs) -> anyhow::Result<Telemetry> {
+    let filter = EnvFilter::try_new(&common.log_level).map_err(|error| {
+        anyhow::anyhow!("--log-level {:?}: {error}; use trace, debug, info, warn or error", common.log_level)
+    })?;
+    let provider = tracer_provider(common)?;
+    let spans = provider.as_ref().map(|provider| {
+        tracing_opentelemetry::layer().with_tracer(provider.tracer("silverback")).with_filter(
+            // The exporter must not trace its own calls.
+            EnvFilter::new("info,h2=off,tonic=off,hyper=off,tower=off,opentelemetry=off"),
+        )
+    });
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    let lines = match common.log_format {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    // In tests several services share a process; the first one's choice stays.
+    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    common.kic_flags.warn();
+    Ok(Telemetry(provider))
+}
+
+fn tracer_provider(common: &CommonArgs) -> anyhow::Result<Option<SdkTracerProvider>> {
+    if common.otlp_endpoint.is_empty() {
+        return Ok(None);
+    }
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(&common.otlp_endpoint)
+        .build()
+        .with_context(|| format!("--otlp-endpoint {}: cannot be used", common.otlp_endpoint))?;
+    let resource = Resource::builder().with_service_name("silverback").build();
+    Ok(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()))
+}
