@@ -1,0 +1,98 @@
+//! Text of the expressions router: predicates, literals, and their combination.
+//!
+//! One way of writing each thing, so that equal routes have equal text: a single term bare, several in parentheses.
+
+use std::fmt::Write;
+
+/// A string literal: quoted, with backslash, quote, newline, carriage return and tab escaped.
+pub fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// `field operator "text"`.
+pub fn text(field: &str, operator: &str, value: &str) -> String {
+    format!("{field} {operator} {}", literal(value))
+}
+
+/// `field == number`.
+pub fn number(field: &str, value: u64) -> String {
+    format!("{field} == {value}")
+}
+
+/// All of these: `(a) && (b)`, or the only one as it is. `None` for none.
+pub fn all(terms: impl IntoIterator<Item = String>) -> Option<String> {
+    join(terms, " && ")
+}
+
+/// Any of these: `(a) || (b)`, or the only one as it is. `None` for none.
+pub fn any(terms: impl IntoIterator<Item = String>) -> Option<String> {
+    join(terms, " || ")
+}
+
+fn join(terms: impl IntoIterator<Item = String>, operator: &str) -> Option<String> {
+    let mut terms = terms.into_iter();
+    let first = terms.next()?;
+    let Some(second) = terms.next() else { return Some(first) };
+    let mut out = format!("({first}){operator}({second})");
+    for term in terms {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{operator}({term})");
+    }
+    Some(out)
+}
+
+/// A host, where a leading `*` stands for any beginning and a trailing one for any end.
+pub fn host(host: &str) -> String {
+    match (host.strip_prefix('*'), host.strip_suffix('*')) {
+        (Some(end), _) => text("http.host", "=^", end),
+        (None, Some(start)) => text("http.host", "^=", start),
+        (None, None) => text("http.host", "==", host),
+    }
+}
+
+/// The field of a header: lower case, `-` as `_`.
+pub fn header_field(name: &str) -> String {
+    format!("http.headers.{}", name.to_ascii_lowercase().replace('-', "_"))
+}
+
+/// A regular expression that starts at the beginning.
+pub fn anchored(regex: &str) -> String {
+    if regex.starts_with('^') { regex.to_owned() } else { format!("^{regex}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_term_stands_bare() {
+        assert_eq!(all(["a".to_owned()]).as_deref(), Some("a"));
+        assert_eq!(any(["a".to_owned(), "b".to_owned(), "c".to_owned()]).as_deref(), Some("(a) || (b) || (c)"));
+        assert_eq!(all([]), None);
+    }
+
+    #[test]
+    fn literals_cannot_end_early() {
+        assert_eq!(literal("a\"\\\n\r\tb"), r#""a\"\\\n\r\tb""#);
+    }
+
+    #[test]
+    fn wildcards_of_hosts_match_an_end() {
+        assert_eq!(host("*.x.io"), r#"http.host =^ ".x.io""#);
+        assert_eq!(host("x.*"), r#"http.host ^= "x.""#);
+        assert_eq!(host("x.io"), r#"http.host == "x.io""#);
+    }
+}

@@ -1,0 +1,310 @@
+//! The check made before anything leaves: no name, id or server name twice, no reference to what is not there.
+//!
+//! It keeps a table of what each entity claims, so that a change costs as much as the change. It knows nothing about
+//! where entities come from; it is the last line that a mistake of ours, or a clash of names between objects, meets
+//! before it would make a gateway refuse a whole config.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+use serde_json::Value;
+use silverback_model::Digest;
+
+use crate::{Collection, EntityKey};
+
+/// Something wrong with a config as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finding {
+    /// Several entities claim what only one can have. In the order of their keys; an entity that claims a thing twice
+    /// is there twice.
+    Duplicate {
+        /// What is claimed, e.g. `route name`.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// Who claims it.
+        entities: Vec<EntityKey>,
+    },
+    /// An entity refers to one that is not there.
+    Dangling {
+        /// What is missing, e.g. `route name`.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// Who refers to it.
+        entity: EntityKey,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate { what, value, entities } => {
+                let names: Vec<String> = entities.iter().map(EntityKey::to_string).collect();
+                write!(f, "{what} {value:?} is claimed by {}", names.join(" and "))
+            }
+            Self::Dangling { what, value, entity } => {
+                write!(f, "{entity} refers to {what} {value:?}, which is not there")
+            }
+        }
+    }
+}
+
+/// What an entity defines or refers to. Values are kept as digests: the table stays small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Claim {
+    what: &'static str,
+    value: Digest,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Claims {
+    defines: Vec<(&'static str, String)>,
+    refers: Vec<(&'static str, String)>,
+}
+
+/// The table of claims of a config.
+#[derive(Debug, Default)]
+pub struct SelfCheck {
+    entities: HashMap<EntityKey, (Vec<Claim>, Vec<Claim>)>,
+    defined: HashMap<Claim, Vec<EntityKey>>,
+    referred: HashMap<Claim, BTreeSet<EntityKey>>,
+    /// Claims with several definers, or with referrers and none.
+    wrong: BTreeSet<Claim>,
+}
+
+impl SelfCheck {
+    /// Puts an entity in the place of the one that had its key; `None` takes it away.
+    pub fn replace(&mut self, key: &EntityKey, entity: Option<&Value>) {
+        if let Some((defines, refers)) = self.entities.remove(key) {
+            self.forget(key, &defines, &refers);
+        }
+        let Some(entity) = entity else { return };
+        let claims = claims(key, entity);
+        let (defines, refers) = (digested(&claims.defines), digested(&claims.refers));
+        for claim in &defines {
+            let definers = self.defined.entry(*claim).or_default();
+            let at = definers.partition_point(|other| other <= key);
+            definers.insert(at, key.clone());
+        }
+        for claim in &refers {
+            self.referred.entry(*claim).or_default().insert(key.clone());
+        }
+        self.judge(defines.iter().chain(&refers));
+        if !(defines.is_empty() && refers.is_empty()) {
+            self.entities.insert(key.clone(), (defines, refers));
+        }
+    }
+
+    fn forget(&mut self, key: &EntityKey, defines: &[Claim], refers: &[Claim]) {
+        for claim in defines {
+            if let Some(definers) = self.defined.get_mut(claim) {
+                definers.retain(|definer| definer != key);
+                if definers.is_empty() {
+                    self.defined.remove(claim);
+                }
+            }
+        }
+        for claim in refers {
+            if let Some(referrers) = self.referred.get_mut(claim) {
+                referrers.remove(key);
+                if referrers.is_empty() {
+                    self.referred.remove(claim);
+                }
+            }
+        }
+        self.judge(defines.iter().chain(refers));
+    }
+
+    fn judge<'a>(&mut self, claims: impl Iterator<Item = &'a Claim>) {
+        for claim in claims {
+            let definers = self.defined.get(claim).map_or(0, Vec::len);
+            if definers > 1 || (definers == 0 && self.referred.contains_key(claim)) {
+                self.wrong.insert(*claim);
+            } else {
+                self.wrong.remove(claim);
+            }
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.wrong.is_empty()
+    }
+
+    /// Everything that is wrong. `look_up` gives the entities' values, from which the texts of the findings are read.
+    pub fn findings(&self, look_up: impl Fn(&EntityKey) -> Option<Value>) -> Vec<Finding> {
+        let text = |key: &EntityKey, claim: &Claim| {
+            let found = look_up(key).map(|entity| claims(key, &entity)).unwrap_or_default();
+            let mut all = found.defines.into_iter().chain(found.refers);
+            all.find(|(what, value)| digest(what, value) == *claim).map(|(_, value)| value).unwrap_or_default()
+        };
+        let mut findings = Vec::new();
+        for claim in &self.wrong {
+            if let Some(entities) = self.defined.get(claim).filter(|definers| definers.len() > 1) {
+                let value = entities.first().map(|key| text(key, claim)).unwrap_or_default();
+                findings.push(Finding::Duplicate { what: claim.what, value, entities: entities.clone() });
+            }
+            for entity in self.referred.get(claim).into_iter().flatten().filter(|_| !self.defined.contains_key(claim)) {
+                let value = text(entity, claim);
+                findings.push(Finding::Dangling { what: claim.what, value, entity: entity.clone() });
+            }
+        }
+        findings.sort();
+        findings
+    }
+
+    /// Number of entities known: nothing is left behind when all are taken away.
+    pub fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty() && self.defined.is_empty() && self.referred.is_empty() && self.wrong.is_empty()
+    }
+}
+
+fn digest(what: &'static str, value: &str) -> Claim {
+    Claim { what, value: Digest::of(value.as_bytes()) }
+}
+
+fn digested(claims: &[(&'static str, String)]) -> Vec<Claim> {
+    claims.iter().map(|(what, value)| digest(what, value)).collect()
+}
+
+/// What an entity of each collection claims.
+fn claims(key: &EntityKey, entity: &Value) -> Claims {
+    let mut claims = Claims::default();
+    match key.collection {
+        Collection::Services => {
+            claims.define(entity, "name", "service name");
+            claims.define(entity, "id", "service id");
+            claims.refer(entity, "client_certificate", "certificate id");
+            claims.refer_each(entity, "ca_certificates", "CA certificate id");
+            for route in list(entity, "routes") {
+                claims.define(route, "name", "route name");
+                claims.define(route, "id", "route id");
+            }
+        }
+        Collection::Upstreams => claims.define(entity, "name", "upstream name"),
+        Collection::Certificates => {
+            claims.define(entity, "id", "certificate id");
+            for sni in list(entity, "snis") {
+                claims.define(sni, "name", "server name");
+            }
+        }
+        Collection::CaCertificates => claims.define(entity, "id", "CA certificate id"),
+        Collection::Consumers => consumer(&mut claims, entity),
+        Collection::ConsumerGroups => claims.define(entity, "name", "consumer group name"),
+        Collection::ConsumerGroupConsumers => {
+            claims.refer(entity, "consumer", "consumer name");
+            claims.refer(entity, "consumer_group", "consumer group name");
+        }
+        Collection::Plugins => {
+            claims.define(entity, "id", "plugin id");
+            claims.define(entity, "instance_name", "plugin instance name");
+            claims.refer(entity, "service", "service name");
+            claims.refer(entity, "route", "route name");
+            claims.refer(entity, "consumer", "consumer name");
+            claims.refer(entity, "consumer_group", "consumer group name");
+        }
+        Collection::Vaults => claims.define(entity, "prefix", "vault prefix"),
+        Collection::Licenses | Collection::Custom(_) => {}
+    }
+    claims
+}
+
+fn consumer(claims: &mut Claims, entity: &Value) {
+    // A reference to a consumer may be by either; one that has no username goes by its custom_id.
+    claims.define(entity, "username", "consumer name");
+    claims.define(entity, "custom_id", "consumer custom_id");
+    claims.define(entity, "id", "consumer id");
+    let credentials = [
+        ("keyauth_credentials", "key", "API key"),
+        ("basicauth_credentials", "username", "basic-auth username"),
+        ("hmacauth_credentials", "username", "hmac-auth username"),
+        ("jwt_secrets", "key", "JWT key"),
+        ("oauth2_credentials", "client_id", "OAuth2 client id"),
+    ];
+    for (field, unique, what) in credentials {
+        for credential in list(entity, field) {
+            claims.define(credential, unique, what);
+        }
+    }
+}
+
+fn list<'a>(entity: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    entity.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
+impl Claims {
+    fn define(&mut self, entity: &Value, field: &str, what: &'static str) {
+        if let Some(value) = entity.get(field).and_then(Value::as_str) {
+            self.defines.push((what, value.to_owned()));
+        }
+    }
+
+    fn refer(&mut self, entity: &Value, field: &str, what: &'static str) {
+        if let Some(value) = entity.get(field).and_then(Value::as_str) {
+            self.refers.push((what, value.to_owned()));
+        }
+    }
+
+    fn refer_each(&mut self, entity: &Value, field: &str, what: &'static str) {
+        self.refers.extend(list(entity, field).filter_map(Value::as_str).map(|value| (what, value.to_owned())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    fn check(entities: &[(&str, &str, Value)]) -> (SelfCheck, BTreeMap<EntityKey, Value>) {
+        let mut check = SelfCheck::default();
+        let mut all = BTreeMap::new();
+        for (collection, name, entity) in entities {
+            let key = EntityKey::new(Collection::from(*collection), *name);
+            check.replace(&key, Some(entity));
+            all.insert(key, entity.clone());
+        }
+        (check, all)
+    }
+
+    #[test]
+    fn a_dangling_reference_is_named_until_it_resolves() {
+        let (mut check, all) = check(&[("plugins", "p", json!({"name": "cors", "route": "r"}))]);
+        let findings = check.findings(|key| all.get(key).cloned());
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].to_string(), r#"plugins/p refers to route name "r", which is not there"#);
+        let service = EntityKey::new(Collection::Services, "s");
+        check.replace(&service, Some(&json!({"name": "s", "routes": [{"name": "r"}]})));
+        assert!(check.is_clean());
+        check.replace(&service, None);
+        assert!(!check.is_clean());
+    }
+
+    #[test]
+    fn duplicates_name_all_who_claim() {
+        let (mut check, all) = check(&[
+            ("services", "a", json!({"name": "a", "routes": [{"name": "r"}]})),
+            ("services", "b", json!({"name": "b", "routes": [{"name": "r"}]})),
+            ("certificates", "c", json!({"id": "c", "snis": [{"name": "x"}, {"name": "x"}]})),
+        ]);
+        let texts: Vec<_> = check.findings(|key| all.get(key).cloned()).iter().map(Finding::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                r#"route name "r" is claimed by services/a and services/b"#,
+                r#"server name "x" is claimed by certificates/c and certificates/c"#,
+            ]
+        );
+        check.replace(&EntityKey::new(Collection::Services, "b"), None);
+        check.replace(&EntityKey::new(Collection::Certificates, "c"), None);
+        assert!(check.is_clean());
+        check.replace(&EntityKey::new(Collection::Services, "a"), None);
+        assert!(check.is_empty());
+    }
+}
