@@ -1,0 +1,99 @@
+//! The way to a cluster's API server: flags, credentials, one client, and errors in words.
+//!
+//! Knows nothing of what is asked there.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+/// Flags that say how to reach the API server.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ClusterArgs {
+    /// Kubeconfig file; inside a cluster the pod's service account is used when it is left out.
+    #[arg(long, env = "CONTROLLER_KUBECONFIG", value_name = "FILE", help_heading = "Cluster")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Url of the API server, instead of the kubeconfig's.
+    #[arg(long, env = "CONTROLLER_APISERVER_HOST", value_name = "URL", help_heading = "Cluster")]
+    pub apiserver_host: Option<String>,
+}
+
+/// Why there is no way to the API server. None of these goes away by trying again.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The kubeconfig cannot be used.
+    #[error("--kubeconfig {path}: {error}; check the file and its current context")]
+    Kubeconfig {
+        /// The file.
+        path: String,
+        /// Why.
+        error: kube::config::KubeconfigError,
+    },
+    /// Neither a kubeconfig nor a service account is there.
+    #[error(
+        "no way to the API server is known: set --kubeconfig (CONTROLLER_KUBECONFIG), or run in a pod with a service account ({0})"
+    )]
+    Nowhere(kube::config::InClusterError),
+    /// The url is none.
+    #[error("--apiserver-host {0}: a url such as https://10.0.0.1:6443 is expected")]
+    Host(String),
+    /// The client cannot be made from what was given, e.g. an unreadable certificate.
+    #[error("the client for the API server cannot be made: {0}; check the certificates and keys of the kubeconfig")]
+    Client(kube::Error),
+}
+
+/// A client, and where it leads.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The client.
+    pub client: kube::Client,
+    /// Url of the API server.
+    pub url: String,
+}
+
+impl ClusterArgs {
+    /// Makes a client. Nothing is asked of the API server yet, so it need not answer.
+    ///
+    /// # Errors
+    /// Names the flag that leads nowhere.
+    pub async fn connect(&self) -> Result<Cluster, ClusterError> {
+        let mut config = match &self.kubeconfig {
+            Some(path) => from_file(path).await?,
+            None => kube::Config::incluster().map_err(ClusterError::Nowhere)?,
+        };
+        if let Some(host) = &self.apiserver_host {
+            config.cluster_url = host.parse().map_err(|_| ClusterError::Host(host.clone()))?;
+        }
+        config.connect_timeout = Some(Duration::from_secs(5));
+        let url = config.cluster_url.to_string();
+        let client = kube::Client::try_from(config).map_err(ClusterError::Client)?;
+        Ok(Cluster { client, url })
+    }
+}
+
+async fn from_file(path: &Path) -> Result<kube::Config, ClusterError> {
+    let in_words = |error| ClusterError::Kubeconfig { path: path.display().to_string(), error };
+    let file = Kubeconfig::read_from(path).map_err(in_words)?;
+    kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(in_words)
+}
+
+/// An error of the API server in one line: status and message, or what happened to the connection with its causes.
+pub fn in_words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("it answers {}: {}", status.code, status.message.trim()),
+        other => {
+            let mut text = format!("it cannot be reached: {other}");
+            let mut source = std::error::Error::source(other);
+            while let Some(cause) = source {
+                let cause_text = cause.to_string();
+                if !text.ends_with(&cause_text) {
+                    text.push_str(": ");
+                    text.push_str(&cause_text);
+                }
+                source = cause.source();
+            }
+            text
+        }
+    }
+}
