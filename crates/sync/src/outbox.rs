@@ -37,12 +37,14 @@ pub(crate) struct Outbox {
     live: BTreeMap<CollectionId, State>,
     marks: BTreeMap<CollectionId, Marks>,
     committed: bool,
+    /// Whether the catalog was sent.
+    introduced: bool,
     queue: VecDeque<Queued>,
 }
 
 impl Outbox {
     pub(crate) fn new(cursors: BTreeMap<CollectionId, Cursor>) -> Self {
-        Self { cursors, live: BTreeMap::new(), marks: BTreeMap::new(), committed: true, queue: VecDeque::new() }
+        Self { cursors, live: BTreeMap::new(), marks: BTreeMap::new(), committed: true, introduced: false, queue: VecDeque::new() }
     }
 
     /// Notes that a collection moved; `keys` are those whose item is different now.
@@ -88,6 +90,10 @@ impl Outbox {
         collections: &BTreeMap<CollectionId, Collection>,
         commit: Option<&Commit>,
     ) {
+        if !std::mem::replace(&mut self.introduced, true) {
+            let collections = collections.keys().map(v1::CollectionId::from).collect();
+            self.queue_frame(Frame::Catalog(v1::Catalog { collections }));
+        }
         for (id, collection) in collections {
             match self.live.get(id) {
                 Some(sent) if *sent == collection.state => self.queue_changes(id, collection),

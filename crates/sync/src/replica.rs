@@ -117,6 +117,8 @@ struct Staged {
 #[derive(Debug)]
 pub struct Replica {
     mode: Mode,
+    /// What the server serves; none before any server said so.
+    catalog: Option<Vec<CollectionId>>,
     collections: BTreeMap<CollectionId, Held>,
     uncommitted: Vec<Delta>,
     commit: Option<Commit>,
@@ -125,7 +127,7 @@ pub struct Replica {
 impl Replica {
     /// A replica that holds nothing.
     pub fn new(mode: Mode) -> Self {
-        Self { mode, collections: BTreeMap::new(), uncommitted: Vec::new(), commit: None }
+        Self { mode, catalog: None, collections: BTreeMap::new(), uncommitted: Vec::new(), commit: None }
     }
 
     /// What is held, for the next connection. Half-received views and batches are dropped.
@@ -163,6 +165,18 @@ impl Replica {
             Some(held) if held.complete => rules::Completeness::Whole { stale: held.stale.is_some() },
             _ => rules::Completeness::Never,
         }
+    }
+
+    /// Whether everything that is served was complete, or absent, once.
+    pub fn is_whole(&self) -> bool {
+        let catalog = self.catalog.as_ref();
+        catalog.is_some_and(|catalog| rules::may_derive(catalog.iter().map(|id| self.completeness(id))))
+    }
+
+    /// What is served and was never complete; everything, in a word, before any server was reached.
+    pub fn missing(&self) -> Vec<CollectionId> {
+        let catalog = self.catalog.iter().flatten();
+        catalog.filter(|id| self.completeness(id) == rules::Completeness::Never).cloned().collect()
     }
 
     /// The collections whose source is in trouble, and why.
@@ -205,6 +219,7 @@ impl Replica {
             Frame::Absent(absent) => self.absent(absent),
             Frame::Commit(commit) => self.close(commit),
             Frame::GoAway(away) => Ok(Received::GoAway(away.reason)),
+            Frame::Catalog(catalog) => self.introduce(catalog),
         }
     }
 
@@ -212,6 +227,23 @@ impl Replica {
         let id: CollectionId = id.ok_or(InvalidFrame { field: "collection", cause: "it is missing".into() })?.into();
         let held = self.collections.entry(id.clone()).or_default();
         Ok((id, held))
+    }
+
+    fn introduce(&mut self, catalog: v1::Catalog) -> Result<Received, Desync> {
+        let catalog: Vec<CollectionId> = catalog.collections.into_iter().map(CollectionId::from).collect();
+        let gone: Vec<_> = self.collections.keys().filter(|id| !catalog.contains(id)).cloned().collect();
+        for collection in gone {
+            let held = self.collections.remove(&collection).unwrap_or_default();
+            let deltas = held.entries.into_keys().map(|key| Delta { collection: collection.clone(), key, item: None });
+            self.uncommitted.extend(deltas);
+        }
+        self.catalog = Some(catalog);
+        match self.mode {
+            Mode::PerCollection if !self.uncommitted.is_empty() => {
+                Ok(Received::Deltas(std::mem::take(&mut self.uncommitted)))
+            }
+            _ => Ok(Received::Nothing),
+        }
     }
 
     fn begin(&mut self, begin: v1::Begin) -> Result<Received, Desync> {
