@@ -29,12 +29,15 @@ impl std::fmt::Display for Refused {
     }
 }
 
-/// Protocols a service can have.
-pub const SERVICE_PROTOCOLS: [&str; 8] = ["grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp"];
-/// Protocols a route can have.
-pub const ROUTE_PROTOCOLS: [&str; 8] = SERVICE_PROTOCOLS;
-/// Protocols of the Enterprise edition, of services and routes alike.
-pub const ENTERPRISE_PROTOCOLS: [&str; 2] = ["ws", "wss"];
+/// Protocols a service or a route can have.
+const PROTOCOLS: [&str; 8] = ["grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp"];
+/// Those the Enterprise edition adds.
+const ENTERPRISE_PROTOCOLS: [&str; 2] = ["ws", "wss"];
+
+/// Whether Kong knows this as the protocol of a service or a route.
+pub fn is_protocol(protocol: &str, enterprise: bool) -> bool {
+    PROTOCOLS.contains(&protocol) || (enterprise && ENTERPRISE_PROTOCOLS.contains(&protocol))
+}
 
 const TIMEOUTS: std::ops::RangeInclusive<i64> = 1..=2_147_483_646;
 const RETRIES: std::ops::RangeInclusive<i64> = 0..=32767;
@@ -45,16 +48,9 @@ const SLOTS: std::ops::RangeInclusive<i64> = 10..=65536;
 /// Takes out of a service what Kong refuses.
 pub fn service(service: &mut Service, enterprise: bool) -> Vec<Refused> {
     let mut refused = Vec::new();
-    if let Some(protocol) = service.protocol.clone()
-        && !SERVICE_PROTOCOLS.contains(&protocol.as_str())
-        && !(enterprise && ENTERPRISE_PROTOCOLS.contains(&protocol.as_str()))
-    {
-        refused.push(Refused::new(
-            "protocol",
-            &protocol,
-            "one of grpc, grpcs, http, https, tcp, tls, tls_passthrough, udp",
-        ));
-        service.protocol = None;
+    if let Some(protocol) = service.protocol.take_if(|protocol| !is_protocol(protocol, enterprise)) {
+        let wants = "one of grpc, grpcs, http, https, tcp, tls, tls_passthrough, udp";
+        refused.push(Refused::new("protocol", &protocol, wants));
     }
     let protocol = service.protocol.as_deref().unwrap_or("http");
     let (http, tls) =
@@ -127,10 +123,7 @@ fn path_problem(path: &str) -> Option<&'static str> {
 /// Takes out of a route what Kong refuses and what is no danger to leave out.
 pub fn route(route: &mut Route, enterprise: bool) -> Vec<Refused> {
     let mut refused = Vec::new();
-    if let Some(protocol) = route.protocols.iter().find(|protocol| {
-        !ROUTE_PROTOCOLS.contains(&protocol.as_str())
-            && !(enterprise && ENTERPRISE_PROTOCOLS.contains(&protocol.as_str()))
-    }) {
+    if let Some(protocol) = route.protocols.iter().find(|protocol| !is_protocol(protocol, enterprise)) {
         let wants = "only grpc, grpcs, http, https, tcp, tls, tls_passthrough, udp";
         refused.push(Refused::new("protocols", protocol, wants));
         route.protocols.clear();

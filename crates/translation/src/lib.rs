@@ -1,1 +1,17 @@
-//! silverback-translation
+//! Translation: Kubernetes objects in, Kong entities and diagnostics out.
+//!
+//! Pure: no clock, no network, no environment, no randomness. It never fails: an object that cannot be translated gives
+//! a diagnostic, and everything else keeps flowing. [`Translator`] works incrementally: the work of a change is
+//! proportional to what it changes.
+
+mod annotations;
+mod backends;
+mod claims;
+mod class;
+mod kinds;
+mod output;
+mod settings;
+mod source;
+
+pub use output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
+pub use settings::{Edition, FeatureGates, KongVersion, MissingPlugins, RouterFlavor, Settings};

@@ -61,8 +61,6 @@ pub struct Endpoint {
     pub ready: bool,
     /// Is being shut down.
     pub terminating: bool,
-    /// Could still answer, though it is not ready because it is being shut down.
-    pub serving: bool,
 }
 
 /// An address of an endpoint.
@@ -116,7 +114,6 @@ struct WireEndpoint {
 #[serde(default)]
 struct Conditions {
     ready: Option<bool>,
-    serving: Option<bool>,
     terminating: Option<bool>,
 }
 
@@ -129,7 +126,6 @@ impl From<Wire> for EndpointSlice {
                 address: address.parse().map_or_else(|_| Address::Name(address.into()), Address::Ip),
                 ready,
                 terminating: endpoint.conditions.terminating.unwrap_or(false),
-                serving: endpoint.conditions.serving.unwrap_or(ready),
             })
         });
         Self {

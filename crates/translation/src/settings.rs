@@ -1,0 +1,176 @@
+//! Settings of a translation: what an operator chooses, and what the gateways say about themselves.
+//!
+//! Equal settings and equal objects give an equal config: everything that could make a difference is in here.
+
+use silverback_model::{Digest, canonical};
+
+use serde::{Deserialize, Serialize};
+
+/// How the gateways match routes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouterFlavor {
+    /// By fields: hosts, paths, methods, … (`traditional` and `traditional_compatible`).
+    #[default]
+    Traditional,
+    /// By expressions with priorities.
+    Expressions,
+}
+
+/// Which Kong the gateways run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Edition {
+    /// Kong Gateway OSS: consumer groups, licences and some fields are unknown to it.
+    #[default]
+    OpenSource,
+    /// Kong Gateway Enterprise.
+    Enterprise,
+}
+
+/// What becomes of a route or service whose plugin cannot be had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissingPlugins {
+    /// It answers 503: the missing plugin might be the one that keeps people out.
+    #[default]
+    FailClosed,
+    /// It goes live without the plugin, as with the Kong Ingress Controller.
+    Kic,
+}
+
+/// Features that can be switched. Names and defaults are those of the Kong Ingress Controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase", deny_unknown_fields)]
+pub struct FeatureGates {
+    /// TCPRoute, UDPRoute, TLSRoute and BackendTLSPolicy.
+    pub gateway_alpha: bool,
+    /// Entities get ids computed from their names.
+    #[serde(rename = "FillIDs")]
+    pub fill_ids: bool,
+    /// The annotation `konghq.com/rewrite` of Ingresses.
+    #[serde(rename = "RewriteURIs")]
+    pub rewrite_uris: bool,
+    /// KongServiceFacade as a backend of Ingresses.
+    pub kong_service_facade: bool,
+    /// KongCustomEntity.
+    pub kong_custom_entity: bool,
+    /// Redirect filters become the `redirect` plugin, which Kong has since 3.9.
+    pub support_redirect_plugin: bool,
+    /// Equal backends in several HTTPRoutes of a namespace share one service.
+    #[serde(rename = "CombinedServicesFromDifferentHTTPRoutes")]
+    pub combined_services: bool,
+}
+
+impl Default for FeatureGates {
+    fn default() -> Self {
+        Self {
+            gateway_alpha: false,
+            fill_ids: true,
+            rewrite_uris: false,
+            kong_service_facade: false,
+            kong_custom_entity: true,
+            support_redirect_plugin: true,
+            combined_services: false,
+        }
+    }
+}
+
+/// A version of Kong, e.g. 3.9.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KongVersion {
+    /// The 3 of 3.9.
+    pub major: u32,
+    /// The 9 of 3.9.
+    pub minor: u32,
+}
+
+/// All settings of a translation. Defaults are the Kong Ingress Controller's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The class that objects must have to count.
+    pub ingress_class: String,
+    /// `controllerName` of the GatewayClasses that count.
+    pub gateway_controller_name: String,
+    /// Only this Gateway counts, as `namespace/name`; empty: all of our classes.
+    pub gateway_to_reconcile: String,
+    /// How the gateways match routes.
+    pub router_flavor: RouterFlavor,
+    /// Oldest version among the gateways.
+    pub kong_version: KongVersion,
+    /// Edition of the gateways.
+    pub edition: Edition,
+    /// Enterprise workspace; empty: none. It counts in ids.
+    pub workspace: String,
+    /// Features that can be switched.
+    pub feature_gates: FeatureGates,
+    /// What becomes of routes whose plugin is missing.
+    pub missing_plugins: MissingPlugins,
+    /// Appended to the DNS names of Services, e.g. `cluster.local`; empty: nothing.
+    pub cluster_domain: String,
+    /// Terminating endpoints stay, with weight 0.
+    pub drain_support: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ingress_class: "kong".into(),
+            gateway_controller_name: "konghq.com/kic-gateway-controller".into(),
+            gateway_to_reconcile: String::new(),
+            router_flavor: RouterFlavor::default(),
+            kong_version: KongVersion { major: 3, minor: 9 },
+            edition: Edition::default(),
+            workspace: String::new(),
+            feature_gates: FeatureGates::default(),
+            missing_plugins: MissingPlugins::default(),
+            cluster_domain: String::new(),
+            drain_support: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Names the settings: replicas whose settings differ must not be mistaken for each other.
+    pub fn digest(&self) -> Digest {
+        // Plain data with string keys has a JSON form.
+        Digest::of(canonical::of(self).unwrap_or_default().as_bytes())
+    }
+
+    /// Whether routes are expressions.
+    pub fn expressions(&self) -> bool {
+        self.router_flavor == RouterFlavor::Expressions
+    }
+
+    /// Whether the gateways are Enterprise.
+    pub fn enterprise(&self) -> bool {
+        self.edition == Edition::Enterprise
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_counts_in_the_digest() {
+        let base = Settings::default();
+        let changed = [
+            Settings { ingress_class: "x".into(), ..base.clone() },
+            Settings { drain_support: true, ..base.clone() },
+            Settings { router_flavor: RouterFlavor::Expressions, ..base.clone() },
+            Settings { feature_gates: FeatureGates { fill_ids: false, ..FeatureGates::default() }, ..base.clone() },
+        ];
+        for other in &changed {
+            assert_ne!(base.digest(), other.digest());
+        }
+    }
+
+    #[test]
+    fn gates_are_read_by_their_known_names() {
+        let gates: FeatureGates = serde_json::from_str(r#"{"FillIDs": false, "RewriteURIs": true}"#).unwrap();
+        assert!(!gates.fill_ids && gates.rewrite_uris && gates.kong_custom_entity);
+        assert!(serde_json::from_str::<FeatureGates>(r#"{"Nonsense": true}"#).is_err());
+    }
+}
