@@ -1,1 +1,38 @@
-//! silverback-incremental
+//! Incremental computation: collections derived from collections, recomputed in proportion to what changed.
+//!
+//! A [`Graph`] holds inputs, which are set from outside, and collections derived from them by pure functions. A
+//! function reads other collections only through its [`Ctx`], which records every read, hits and misses alike; when
+//! something it read changes, appears or vanishes, the function runs again for that one key. Where a rerun yields an
+//! equal output, nothing behind it runs. Knows neither Kubernetes nor Kong, and no clock.
+//!
+//! ```
+//! use silverback_incremental::Graph;
+//!
+//! let mut graph = Graph::new();
+//! let prices = graph.input::<&str, u32>("prices");
+//! let orders = graph.input::<u32, (&str, u32)>("orders");
+//! let totals = graph.derive("totals", &orders, move |ctx, _, (item, count)| {
+//!     ctx.get(&prices, item).map(|price| *price * count)
+//! });
+//! graph.update(|batch| batch.set(&orders, 1, ("tea", 3)));
+//! assert_eq!(graph.get(&totals, &1), None); // no price yet: the miss is recorded
+//! let report = graph.update(|batch| batch.set(&prices, "tea", 2));
+//! assert_eq!(graph.get(&totals, &1).as_deref(), Some(&6));
+//! assert_eq!(report.reran(&totals), [1]);
+//! ```
+
+mod context;
+mod edges;
+mod graph;
+mod handle;
+mod node;
+mod report;
+mod table;
+
+pub use context::Ctx;
+pub use graph::{Batch, Footprint, Graph, Mismatch, Read};
+pub use handle::{Collection, Derived, Index, Input};
+pub use report::Report;
+
+#[cfg(test)]
+mod tests;

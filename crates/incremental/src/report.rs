@@ -1,0 +1,52 @@
+//! What a batch did: which keys ran and which outputs are different now. As large as the change, never larger.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::handle::{Collection, Data, Key};
+
+pub(crate) struct Section<K, V> {
+    pub(crate) reran: Vec<K>,
+    pub(crate) changed: Vec<(K, Option<Arc<V>>)>,
+}
+
+/// What a batch did.
+#[derive(Default)]
+pub struct Report {
+    pub(crate) sections: HashMap<u32, Box<dyn Any + Send>>,
+    pub(crate) runs: usize,
+    pub(crate) scans: usize,
+    pub(crate) faults: Vec<String>,
+}
+
+impl Report {
+    fn section<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> Option<&Section<K, V>> {
+        self.sections.get(&collection.place().node)?.downcast_ref()
+    }
+
+    /// The keys a collection's function ran for, sorted.
+    pub fn reran<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> Vec<K> {
+        self.section(collection).map(|section| section.reran.clone()).unwrap_or_default()
+    }
+
+    /// The keys whose value is different now, with that value; none where it is gone. Sorted by key.
+    pub fn changed<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> Vec<(K, Option<Arc<V>>)> {
+        self.section(collection).map(|section| section.changed.clone()).unwrap_or_default()
+    }
+
+    /// How many times any function ran.
+    pub fn runs(&self) -> usize {
+        self.runs
+    }
+
+    /// How many times a function read a whole collection.
+    pub fn scans(&self) -> usize {
+        self.scans
+    }
+
+    /// Reads that are not allowed: each is a defect of a function, which saw nothing there.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
+    }
+}
