@@ -1,0 +1,189 @@
+//! The config as it is sent: pieces rendered once, hashed once, shared by every gateway. Knows nothing of what the
+//! pieces say.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use md5::{Digest, Md5};
+use serde::{Serialize, Serializer};
+
+/// Kong's `configuration_hash`: md5 of a config's text when it was sent as `text/yaml`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConfigHash(u128);
+
+impl ConfigHash {
+    /// 32 zeros: no config is loaded.
+    pub const EMPTY: Self = Self(0);
+
+    /// Reads 32 hex digits, as `GET /status` has them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if hex { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
+    }
+
+    /// Whether no config is loaded.
+    pub fn is_empty(self) -> bool {
+        self == Self::EMPTY
+    }
+
+    /// What Kong will say of this text.
+    pub fn of(text: &[u8]) -> Self {
+        Self::finish(Md5::new_with_prefix(text))
+    }
+
+    fn finish(hasher: Md5) -> Self {
+        Self(u128::from_be_bytes(hasher.finalize().into()))
+    }
+}
+
+impl fmt::Display for ConfigHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for ConfigHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A whole config, ready to be sent to any number of gateways. Clones share it.
+#[derive(Clone)]
+pub struct ConfigBody(Arc<Inner>);
+
+struct Inner {
+    pieces: Vec<Bytes>,
+    len: u64,
+    hash: ConfigHash,
+}
+
+impl ConfigBody {
+    /// Takes the rendered pieces, in order. They are hashed here, once, and never copied.
+    pub fn new(pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        let pieces: Vec<Bytes> = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+        let mut hasher = Md5::new();
+        let mut len = 0;
+        for piece in &pieces {
+            hasher.update(piece);
+            len += piece.len() as u64;
+        }
+        Self(Arc::new(Inner { pieces, len, hash: ConfigHash::finish(hasher) }))
+    }
+
+    /// Bytes in all.
+    pub fn len(&self) -> u64 {
+        self.0.len
+    }
+
+    /// Whether there is not a single byte.
+    pub fn is_empty(&self) -> bool {
+        self.0.len == 0
+    }
+
+    /// What `GET /status` will say once a gateway has loaded it.
+    pub fn hash(&self) -> ConfigHash {
+        self.0.hash
+    }
+
+    /// The pieces, none of them empty.
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.0.pieces
+    }
+
+    /// The body of one request.
+    pub fn stream(&self) -> BodyStream {
+        BodyStream { body: Some(self.clone()), next: 0, left: self.0.len }
+    }
+}
+
+/// Says how much, never what: a config holds private keys.
+impl fmt::Debug for ConfigBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConfigBody({} bytes, {})", self.0.len, self.0.hash)
+    }
+}
+
+/// The body of one request: a config's pieces one after the other, or nothing.
+#[derive(Debug, Default)]
+pub struct BodyStream {
+    body: Option<ConfigBody>,
+    next: usize,
+    left: u64,
+}
+
+impl Body for BodyStream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.body.as_ref().and_then(|body| body.pieces().get(self.next)).cloned();
+        if let Some(piece) = &piece {
+            self.next += 1;
+            self.left -= piece.len() as u64;
+        }
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Exact, so that the request carries a content-length.
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    fn body(pieces: &[&'static str]) -> ConfigBody {
+        ConfigBody::new(pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())))
+    }
+
+    #[test]
+    fn hash_is_that_of_the_whole_text() {
+        let whole = body(&[r#"{"_format_version":"3.0","#, "", r#""services":[]}"#]);
+        assert_eq!(whole.hash(), ConfigHash::of(br#"{"_format_version":"3.0","services":[]}"#));
+        assert_eq!(whole.len(), 39);
+        assert_eq!(ConfigHash::of(b"abc").to_string(), "900150983cd24fb0d6963f7d28e17f72");
+    }
+
+    #[test]
+    fn hashes_read_back() {
+        let hash = ConfigHash::of(b"x");
+        assert_eq!(ConfigHash::parse(&hash.to_string()), Some(hash));
+        assert_eq!(ConfigHash::parse(&"0".repeat(32)), Some(ConfigHash::EMPTY));
+        for text in ["", "0", &"g".repeat(32), &"0".repeat(33), &format!("+{}", "0".repeat(31))] {
+            assert_eq!(ConfigHash::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn streams_its_pieces_without_copying_them() {
+        let whole = body(&["ab", "c", "def"]);
+        for _ in 0..2 {
+            let mut stream = whole.stream();
+            assert_eq!(stream.size_hint().exact(), Some(6));
+            let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!(first.as_ptr(), whole.pieces()[0].as_ptr());
+            assert_eq!(stream.size_hint().exact(), Some(4));
+            assert!(!stream.is_end_stream());
+            assert_eq!(stream.collect().await.unwrap().to_bytes(), "cdef");
+        }
+        assert!(BodyStream::default().is_end_stream());
+    }
+
+    #[test]
+    fn debug_output_does_not_tell_secrets() {
+        assert!(!format!("{:?}", body(&["secret"])).contains("secret"));
+    }
+}

@@ -1,0 +1,359 @@
+//! Runs one gateway's worker: one task per gateway, so that a slow one delays nobody. Carries out what the rules in
+//! [`crate::worker`] say, asks for permission before and during each push, and reports.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use silverback_model::{Epoch, Generation, ObjectKey, SetDigest};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{Accepted, Headers};
+use crate::worker::{Action, Event, Goal, Grant, Pushed, Settings, Worker};
+use crate::{Cause, Client, ConfigBody, Endpoint, Error, Facts, GatewayReport, LastPush, PushResult, Routing};
+
+/// How often a permission is asked while a push is in flight.
+const PERMISSION_CHECK: Duration = Duration::from_millis(100);
+
+/// A config to bring to a gateway.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The text.
+    pub body: ConfigBody,
+    /// Its identity among translators.
+    pub content: SetDigest,
+    /// How its routes match.
+    pub routing: Routing,
+    /// Whether a refusal is to name faults by entity: the rule. Without it Kong also tells of missing references.
+    pub flatten: bool,
+    /// The translator's commit.
+    pub generation: Generation,
+    /// The leadership that pushes, if any: another one means that every gateway is verified first.
+    pub epoch: Option<Epoch>,
+    /// `traceparent` of the change it carries.
+    pub traceparent: Option<String>,
+}
+
+impl Target {
+    fn goal(&self) -> Goal {
+        Goal {
+            hash: self.body.hash(),
+            flatten: self.flatten,
+            routing: self.routing,
+            generation: self.generation,
+            epoch: self.epoch.clone(),
+        }
+    }
+
+    fn headers(&self) -> Headers {
+        Headers { epoch: self.epoch.clone(), generation: Some(self.generation), traceparent: self.traceparent.clone() }
+    }
+}
+
+/// Whether pushing is allowed: what was granted, and whether the leave holds at this very moment.
+#[derive(Clone)]
+pub struct Permission {
+    granted: watch::Receiver<Grant>,
+    holds: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Permission {
+    /// `granted` tells of changes; `holds` is asked before each push and while one is in flight, e.g. whether the
+    /// Lease's deadline is still ahead. A grant that does not hold is none.
+    pub fn new(granted: watch::Receiver<Grant>, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { granted, holds: Arc::new(holds) }
+    }
+
+    /// For gateways that nobody else configures.
+    pub fn always() -> Self {
+        // The sender may go: its last word stays.
+        Self::new(watch::channel(Grant::Push).1, || true)
+    }
+
+    /// What is allowed right now.
+    pub fn current(&self) -> Grant {
+        let granted = *self.granted.borrow();
+        if granted == Grant::Watch || (self.holds)() { granted } else { Grant::Watch }
+    }
+
+    async fn changed(&mut self) {
+        if self.granted.changed().await.is_err() {
+            pending::<()>().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Permission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Permission").field("granted", &*self.granted.borrow()).finish_non_exhaustive()
+    }
+}
+
+enum Answer {
+    Facts(Result<Facts, Error>),
+    Hash(Result<crate::ConfigHash, Error>),
+    Pushed(Result<Accepted, Error>),
+}
+
+/// The push in flight.
+struct Sent {
+    target: Arc<Target>,
+    started: Instant,
+    at: SystemTime,
+}
+
+/// Keeps one gateway configured.
+pub struct Task {
+    client: Arc<Client>,
+    worker: Worker,
+    targets: watch::Receiver<Option<Arc<Target>>>,
+    target: Option<Arc<Target>>,
+    permission: Permission,
+    reports: watch::Sender<GatewayReport>,
+    pod: Option<ObjectKey>,
+    start: Instant,
+    sent: Option<Sent>,
+    last_push: Option<LastPush>,
+    pushes: u64,
+    drain: Duration,
+}
+
+impl Task {
+    /// A task that does nothing until run, and its reports.
+    pub fn new(
+        client: Client,
+        endpoint: &Endpoint,
+        settings: Settings,
+        targets: watch::Receiver<Option<Arc<Target>>>,
+        permission: Permission,
+    ) -> (Self, watch::Receiver<GatewayReport>) {
+        let first = GatewayReport { url: endpoint.url.clone(), pod: endpoint.pod.clone(), ..GatewayReport::default() };
+        let (reports, seen) = watch::channel(first);
+        let task = Self {
+            client: Arc::new(client),
+            worker: Worker::new(settings),
+            targets,
+            target: None,
+            permission,
+            reports,
+            pod: endpoint.pod.clone(),
+            start: Instant::now(),
+            sent: None,
+            last_push: None,
+            pushes: 0,
+            drain: Duration::from_millis(500),
+        };
+        (task, seen)
+    }
+
+    /// How long a push in flight may go on after a stop; 500 ms unless set.
+    #[must_use]
+    pub fn with_drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Runs until `stop`. Then no push starts; the one in flight may go on for the drain time, then it is cut. When the
+    /// permission ends, it is cut at once.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut flight: Option<BoxFuture<'static, Answer>> = None;
+        let mut targets_end = false;
+        self.take_target();
+        while !stop.is_cancelled() {
+            self.worker.handle(self.now(), Event::Grant(self.permission.current()));
+            if self.worker.is_pushing() && self.permission.current() == Grant::Watch {
+                flight = None;
+                self.give_up();
+            }
+            let now = self.now();
+            let wait = match self.worker.next(now) {
+                Action::ReadFacts => {
+                    flight = Some(self.read_facts());
+                    continue;
+                }
+                Action::ReadHash => {
+                    flight = Some(self.read_hash());
+                    continue;
+                }
+                Action::Push => {
+                    // A read in flight is dropped here.
+                    flight = self.push();
+                    continue;
+                }
+                Action::Wait(until) => until.saturating_sub(now).max(Duration::from_millis(1)),
+            };
+            self.report();
+            let wait = if self.worker.is_pushing() { PERMISSION_CHECK } else { wait };
+            tokio::select! {
+                answer = finished(&mut flight) => {
+                    flight = None;
+                    self.answered(answer);
+                }
+                changed = self.targets.changed(), if !targets_end => match changed {
+                    Ok(()) => self.take_target(),
+                    Err(_) => targets_end = true,
+                },
+                () = self.permission.changed() => {}
+                () = stop.cancelled() => {}
+                () = sleep(wait) => {}
+            }
+        }
+        if self.worker.is_pushing() {
+            self.finish(flight).await;
+        }
+        self.report();
+    }
+
+    /// Lets the push in flight end, within the drain time and the permission.
+    async fn finish(&mut self, mut flight: Option<BoxFuture<'static, Answer>>) {
+        let deadline = Instant::now() + self.drain;
+        while Instant::now() < deadline && self.permission.current() != Grant::Watch {
+            let left = deadline.saturating_duration_since(Instant::now()).min(PERMISSION_CHECK);
+            tokio::select! {
+                answer = finished(&mut flight) => return self.answered(answer),
+                () = sleep(left) => {}
+            }
+        }
+        self.give_up();
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn take_target(&mut self) {
+        self.target = self.targets.borrow_and_update().clone();
+        let goal = self.target.as_ref().map(|target| target.goal());
+        self.worker.handle(self.now(), Event::Goal(goal));
+    }
+
+    fn read_facts(&self) -> BoxFuture<'static, Answer> {
+        let client = Arc::clone(&self.client);
+        async move { Answer::Facts(client.root().await) }.boxed()
+    }
+
+    fn read_hash(&self) -> BoxFuture<'static, Answer> {
+        let client = Arc::clone(&self.client);
+        async move { Answer::Hash(client.status().await.map(|status| status.hash)) }.boxed()
+    }
+
+    fn push(&mut self) -> Option<BoxFuture<'static, Answer>> {
+        let target = Arc::clone(self.target.as_ref()?);
+        self.sent = Some(Sent { target: Arc::clone(&target), started: Instant::now(), at: SystemTime::now() });
+        if self.permission.current() == Grant::Watch {
+            self.give_up();
+            return None;
+        }
+        let client = Arc::clone(&self.client);
+        let push = async move {
+            let headers = target.headers();
+            Answer::Pushed(client.post_config(&target.body, target.flatten, &headers).await)
+        };
+        Some(push.boxed())
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        let now = self.now();
+        let event = match answer {
+            Answer::Facts(Ok(facts)) => Event::Facts(facts),
+            Answer::Hash(Ok(hash)) => Event::Hash(hash),
+            Answer::Facts(Err(error)) | Answer::Hash(Err(error)) => {
+                self.log_failure(&error);
+                Event::ReadFailed { cause: error.cause, jitter: jitter() }
+            }
+            Answer::Pushed(Ok(accepted)) => {
+                self.remember(match accepted {
+                    Accepted::Loaded => PushResult::Loaded,
+                    Accepted::Unchanged => PushResult::Unchanged,
+                });
+                Event::Pushed(Pushed::Taken)
+            }
+            Answer::Pushed(Err(error)) => {
+                self.log_failure(&error);
+                self.remember(match &error.cause {
+                    Cause::Rejected(rejection) => PushResult::Refused(Arc::clone(rejection)),
+                    cause => PushResult::Failed(cause.to_string()),
+                });
+                Event::Pushed(Pushed::Failed { cause: error.cause, jitter: jitter() })
+            }
+        };
+        self.worker.handle(now, event);
+    }
+
+    fn give_up(&mut self) {
+        tracing::warn!(gateway = %self.client.gateway(), "gave up a push: the permission to push ended");
+        self.remember(PushResult::GivenUp);
+        self.worker.handle(self.now(), Event::Pushed(Pushed::GivenUp));
+    }
+
+    fn remember(&mut self, result: PushResult) {
+        let Some(Sent { target, started, at }) = self.sent.take() else { return };
+        let took = started.elapsed();
+        let (hash, bytes) = (target.body.hash(), target.body.len());
+        if matches!(result, PushResult::Loaded | PushResult::Unchanged) {
+            let epoch = target.epoch.as_ref().map(ToString::to_string);
+            tracing::info!(gateway = %self.client.gateway(), generation = %target.generation, epoch, %hash, bytes,
+                took_ms = took.as_millis(), ?result, "pushed");
+        }
+        self.pushes += 1;
+        let (generation, flatten) = (target.generation, target.flatten);
+        self.last_push = Some(LastPush { started: at, took, hash, flatten, generation, result });
+    }
+
+    /// Once per change of cause.
+    fn log_failure(&self, error: &Error) {
+        if self.worker.error() == Some(error.cause.to_string().as_str()) {
+            tracing::debug!(%error, "still failing");
+        } else {
+            tracing::warn!(%error, "failed");
+        }
+    }
+
+    fn report(&self) {
+        let worker = &self.worker;
+        let behind = worker.behind_since().map(|since| self.now().saturating_sub(since));
+        let obstacle = worker.obstacle().map(|obstacle| obstacle.to_string());
+        let mut report = GatewayReport {
+            url: self.client.gateway().to_string(),
+            pod: self.pod.clone(),
+            state: worker.state(),
+            generation: worker.applied().map(|(generation, _)| *generation),
+            epoch: worker.applied().and_then(|(_, epoch)| epoch.clone()),
+            hash_expected: worker.goal().map(|goal| goal.hash),
+            hash_observed: worker.observed(),
+            last_push: self.last_push.clone(),
+            pushes: self.pushes,
+            behind_since: behind.and_then(|behind| SystemTime::now().checked_sub(behind)),
+            lag: worker.lag(),
+            consecutive_failures: worker.failures(),
+            last_error: worker.error().map(str::to_owned).or(obstacle),
+            facts: worker.facts().cloned(),
+        };
+        self.reports.send_if_modified(|shown| {
+            // The same moment, computed anew, is no change.
+            if shown.behind_since.is_some() && report.behind_since.is_some() {
+                report.behind_since = shown.behind_since;
+            }
+            let changed = *shown != report;
+            if changed {
+                *shown = report;
+            }
+            changed
+        });
+    }
+}
+
+async fn finished(flight: &mut Option<BoxFuture<'static, Answer>>) -> Answer {
+    match flight {
+        Some(flight) => flight.await,
+        None => pending().await,
+    }
+}
+
+fn jitter() -> f64 {
+    rand::random_range(0.0..=1.0)
+}

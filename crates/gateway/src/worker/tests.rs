@@ -1,0 +1,484 @@
+//! Single rules first; then a simulated gateway with everything that can go wrong, where the promises are checked at
+//! every step.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use silverback_model::{Lineage, Version};
+
+use super::*;
+use crate::Rejection;
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn hash(n: u64) -> ConfigHash {
+    if n == 0 { ConfigHash::EMPTY } else { ConfigHash::of(&n.to_be_bytes()) }
+}
+
+fn goal(n: u64) -> Goal {
+    Goal { hash: hash(n), flatten: true, generation: Generation(n), ..Goal::default() }
+}
+
+fn facts(flavor: &str) -> Facts {
+    Facts { router_flavor: flavor.into(), database: "off".into(), ..Facts::default() }
+}
+
+fn failed(cause: Cause) -> Event {
+    Event::Pushed(Pushed::Failed { cause, jitter: 1.0 })
+}
+
+fn cut() -> Cause {
+    Cause::Cut("reset".into())
+}
+
+fn refused() -> Cause {
+    Cause::Rejected(Arc::new(Rejection::default()))
+}
+
+/// A worker that may push and knows that its gateway has config `has`.
+fn ready(now: Duration, has: u64) -> Worker {
+    let mut worker = Worker::new(Settings::default());
+    worker.handle(now, Event::Grant(Grant::Push));
+    assert_eq!(worker.next(now), Action::ReadFacts);
+    worker.handle(now, Event::Facts(facts("traditional")));
+    assert_eq!(worker.next(now), Action::ReadHash);
+    worker.handle(now, Event::Hash(hash(has)));
+    worker
+}
+
+fn push(worker: &mut Worker, at: Duration, n: u64) {
+    worker.handle(at, Event::Goal(Some(goal(n))));
+    assert_eq!(worker.next(at), Action::Push);
+}
+
+#[test]
+fn the_first_change_goes_at_once_and_a_quiet_time_follows() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(100), 2);
+    worker.handle(ms(150), Event::Goal(Some(goal(3))));
+    worker.handle(ms(160), Event::Goal(Some(goal(4))));
+    assert!(matches!(worker.next(ms(160)), Action::Wait(_)), "one push in flight");
+    worker.handle(ms(400), Event::Pushed(Pushed::Taken));
+    assert_eq!(worker.lag(), Some(ms(300)));
+    assert_eq!(worker.next(ms(400)), Action::ReadHash, "the quiet time is used to verify");
+    worker.handle(ms(405), Event::Hash(hash(2)));
+    assert_eq!(worker.next(ms(405)), Action::Wait(ms(700)), "as long as the gateway took");
+    assert_eq!(worker.next(ms(700)), Action::Push);
+    worker.handle(ms(800), Event::Pushed(Pushed::Taken));
+    assert_eq!(worker.observed(), Some(hash(4)), "the latest wins");
+    assert_eq!(worker.applied().map(|(generation, _)| generation.0), Some(4));
+}
+
+#[test]
+fn a_gateway_that_has_the_config_is_not_sent_it() {
+    let mut worker = ready(ms(0), 7);
+    worker.handle(ms(1), Event::Goal(Some(goal(7))));
+    assert_eq!(worker.next(ms(1)), Action::Wait(ms(5_000)));
+    assert_eq!(worker.state(), State::Synced);
+    assert_eq!(worker.next(ms(5_000)), Action::ReadHash);
+    worker.handle(ms(5_010), Event::Hash(hash(7)));
+    assert_eq!(worker.next(ms(5_010)), Action::Wait(ms(10_010)));
+}
+
+#[test]
+fn an_alteration_by_hand_is_repaired() {
+    let mut worker = ready(ms(0), 7);
+    worker.handle(ms(1), Event::Goal(Some(goal(7))));
+    worker.next(ms(5_001));
+    worker.handle(ms(5_001), Event::Hash(hash(99)));
+    assert_eq!(worker.next(ms(5_001)), Action::Push);
+}
+
+#[test]
+fn an_emptied_gateway_is_asked_what_it_is_before_it_is_filled() {
+    let mut worker = ready(ms(0), 7);
+    worker.handle(ms(1), Event::Goal(Some(goal(7))));
+    worker.next(ms(5_001));
+    worker.handle(ms(5_001), Event::Hash(ConfigHash::EMPTY));
+    assert_eq!(worker.next(ms(5_001)), Action::ReadFacts);
+    worker.handle(ms(5_002), Event::Facts(facts("expressions")));
+    assert!(matches!(worker.next(ms(5_002)), Action::Wait(_)));
+    assert_eq!(worker.state(), State::Blocked);
+    assert!(worker.obstacle().unwrap().to_string().contains("KONG_ROUTER_FLAVOR"));
+}
+
+#[test]
+fn after_a_cut_push_the_hash_is_read_first() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(0), 2);
+    worker.handle(ms(50), failed(cut()));
+    assert_eq!(worker.state(), State::Failing);
+    assert_eq!(worker.next(ms(50)), Action::Wait(ms(300)));
+    assert_eq!(worker.next(ms(300)), Action::ReadFacts);
+    worker.handle(ms(301), Event::Facts(facts("traditional")));
+    assert_eq!(worker.next(ms(301)), Action::ReadHash);
+    worker.handle(ms(302), Event::Hash(hash(2)));
+    assert!(matches!(worker.next(ms(302)), Action::Wait(_)), "it had landed");
+    assert_eq!((worker.state(), worker.failures(), worker.error()), (State::Synced, 0, None));
+}
+
+#[test]
+fn a_refused_content_is_not_sent_again_until_it_changes() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(0), 2);
+    worker.handle(ms(20), failed(refused()));
+    assert_eq!(worker.state(), State::Refused);
+    for at in [5_000, 10_010, 15_020] {
+        assert_eq!(worker.next(ms(at)), Action::ReadHash, "it is watched on");
+        worker.handle(ms(at), Event::Hash(hash(1)));
+        assert!(matches!(worker.next(ms(at)), Action::Wait(_)));
+        assert!(worker.error().is_some(), "what is wrong stays visible");
+    }
+    // The same content, asked in the other way, is another question.
+    worker.handle(ms(16_000), Event::Goal(Some(Goal { flatten: false, ..goal(2) })));
+    assert_eq!(worker.next(ms(16_000)), Action::Push);
+    worker.handle(ms(16_010), failed(refused()));
+    push(&mut worker, ms(17_000), 3);
+}
+
+#[test]
+fn another_version_may_judge_a_refused_content_otherwise() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(0), 2);
+    worker.handle(ms(20), failed(refused()));
+    worker.next(ms(5_000));
+    worker.handle(ms(5_000), Event::ReadFailed { cause: cut(), jitter: 0.0 });
+    assert_eq!(worker.next(ms(6_000)), Action::ReadFacts);
+    worker.handle(ms(6_000), Event::Facts(Facts { version: "4.0.0".into(), ..facts("traditional") }));
+    assert_eq!(worker.next(ms(6_000)), Action::ReadHash);
+    worker.handle(ms(6_000), Event::Hash(hash(1)));
+    assert_eq!(worker.next(ms(6_000)), Action::Push);
+}
+
+#[test]
+fn retry_after_is_honoured() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(0), 2);
+    worker.handle(ms(10), failed(Cause::Busy { message: "loading".into(), retry_after: Some(ms(10_000)) }));
+    worker.handle(ms(20), Event::Goal(Some(goal(3))));
+    assert_eq!(worker.next(ms(20)), Action::Wait(ms(10_010)));
+    assert_eq!(worker.next(ms(10_010)), Action::ReadHash);
+    worker.handle(ms(10_020), Event::Hash(hash(1)));
+    assert_eq!(worker.next(ms(10_020)), Action::Push);
+}
+
+#[test]
+fn pauses_grow_and_end_with_success() {
+    let mut worker = ready(ms(0), 1);
+    worker.handle(ms(0), Event::Goal(Some(goal(2))));
+    let (mut now, mut pauses) = (ms(0), Vec::new());
+    for _ in 0..9 {
+        assert_eq!(worker.next(now), Action::Push);
+        worker.handle(now, failed(Cause::Status { status: 500, message: "no".into() }));
+        let Action::Wait(until) = worker.next(now) else { panic!("it should pause") };
+        pauses.push((until - now).as_millis());
+        now = until;
+        assert_eq!(worker.next(now), Action::ReadHash);
+        worker.handle(now, Event::Hash(hash(1)));
+    }
+    assert_eq!(pauses, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]);
+    assert_eq!(worker.next(now), Action::Push);
+    worker.handle(now, Event::Pushed(Pushed::Taken));
+    worker.next(now);
+    worker.handle(now, Event::Hash(hash(2)));
+    assert_eq!((worker.failures(), worker.state()), (0, State::Synced));
+}
+
+#[test]
+fn a_change_does_not_wait_for_a_routine_read() {
+    let mut worker = ready(ms(0), 1);
+    worker.handle(ms(1), Event::Goal(Some(goal(1))));
+    assert_eq!(worker.next(ms(5_000)), Action::ReadHash);
+    push(&mut worker, ms(5_001), 2);
+    worker.handle(ms(5_002), Event::Hash(hash(1)));
+    assert!(worker.is_pushing(), "the answer of a read that was given up changes nothing");
+}
+
+#[test]
+fn a_gateway_that_says_it_took_a_config_and_does_not_have_it_is_pushed_to_with_pauses() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(0), 2);
+    worker.handle(ms(10), Event::Pushed(Pushed::Taken));
+    assert_eq!(worker.next(ms(10)), Action::ReadHash);
+    worker.handle(ms(11), Event::Hash(hash(9)));
+    assert_eq!(worker.state(), State::Failing);
+    assert_eq!(worker.next(ms(11)), Action::Wait(ms(261)));
+    assert_eq!(worker.next(ms(261)), Action::Push);
+}
+
+#[test]
+fn a_new_leadership_verifies_first() {
+    let epoch = |n| Some(Epoch { lineage: Lineage("l".into()), version: Version::from_counter(n) });
+    let mut worker = ready(ms(0), 1);
+    worker.handle(ms(1), Event::Goal(Some(Goal { epoch: epoch(5), ..goal(1) })));
+    assert_eq!(worker.next(ms(1)), Action::ReadHash);
+    worker.handle(ms(2), Event::Hash(hash(1)));
+    assert_eq!(worker.applied(), Some(&(Generation(1), epoch(5))));
+    worker.handle(ms(3), Event::Grant(Grant::Watch));
+    worker.handle(ms(4), Event::Goal(Some(Goal { epoch: epoch(5), ..goal(2) })));
+    assert!(matches!(worker.next(ms(4)), Action::Wait(_)), "nothing is pushed without permission");
+    assert_eq!(worker.state(), State::Pending);
+    worker.handle(ms(5), Event::Grant(Grant::Push));
+    assert_eq!(worker.next(ms(5)), Action::ReadHash);
+    worker.handle(ms(6), Event::Hash(hash(2)));
+    assert!(matches!(worker.next(ms(6)), Action::Wait(_)), "the other leader had brought it");
+}
+
+#[test]
+fn without_the_lease_an_empty_gateway_alone_is_filled() {
+    for (has, fills) in [(0, true), (1, false)] {
+        let mut worker = ready(ms(0), has);
+        worker.handle(ms(0), Event::Grant(Grant::Fill));
+        worker.handle(ms(0), Event::Goal(Some(goal(2))));
+        assert_eq!(worker.next(ms(0)) == Action::Push, fills);
+    }
+}
+
+#[test]
+fn a_push_given_up_is_looked_into_and_counts_as_no_failure() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(0), 2);
+    worker.handle(ms(5), Event::Grant(Grant::Watch));
+    worker.handle(ms(5), Event::Pushed(Pushed::GivenUp));
+    assert_eq!(worker.next(ms(5)), Action::ReadHash);
+    assert_eq!(worker.failures(), 0);
+}
+
+#[test]
+fn a_gateway_with_a_database_is_not_pushed_to() {
+    let mut worker = Worker::new(Settings::default());
+    worker.handle(ms(0), Event::Grant(Grant::Push));
+    worker.handle(ms(0), Event::Goal(Some(goal(1))));
+    worker.next(ms(0));
+    worker.handle(ms(0), Event::Facts(Facts { database: "postgres".into(), ..Facts::default() }));
+    worker.next(ms(0));
+    worker.handle(ms(0), Event::Hash(hash(0)));
+    assert!(matches!(worker.next(ms(0)), Action::Wait(_)));
+    assert!(worker.obstacle().unwrap().to_string().contains("KONG_DATABASE"));
+}
+
+// ---- the simulated gateway
+
+#[derive(Clone, Debug)]
+enum Mischief {
+    /// Another config is to be brought.
+    Change(u64),
+    Restart,
+    AlterByHand,
+    Grant(Grant),
+    /// What becomes of the next requests.
+    Fate(Fate),
+    /// Time passes.
+    Pass(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Good,
+    Refused,
+    /// It fails; the flag says whether it took effect.
+    Cut(bool),
+    Timeout(bool),
+    Error500(bool),
+    Busy(u64),
+    Unreachable,
+}
+
+fn mischief() -> impl Strategy<Value = Mischief> {
+    let fate = prop_oneof![
+        3 => Just(Fate::Good),
+        1 => Just(Fate::Refused),
+        1 => any::<bool>().prop_map(Fate::Cut),
+        1 => any::<bool>().prop_map(Fate::Timeout),
+        1 => any::<bool>().prop_map(Fate::Error500),
+        1 => (1u64..20_000).prop_map(Fate::Busy),
+        1 => Just(Fate::Unreachable),
+    ];
+    prop_oneof![
+        4 => (1u64..6).prop_map(Mischief::Change),
+        1 => Just(Mischief::Restart),
+        1 => Just(Mischief::AlterByHand),
+        1 => prop_oneof![Just(Grant::Watch), Just(Grant::Fill), Just(Grant::Push)].prop_map(Mischief::Grant),
+        3 => fate.prop_map(Mischief::Fate),
+        6 => (1u64..8_000).prop_map(Mischief::Pass),
+    ]
+}
+
+struct World {
+    worker: Worker,
+    now: Duration,
+    has: ConfigHash,
+    goal: Option<Goal>,
+    grant: Grant,
+    fate: Fate,
+    /// What is in flight, what it carries, and when its answer comes.
+    flight: Option<(Action, Option<Goal>, Duration)>,
+    /// The worker must read the hash before it pushes.
+    in_doubt: bool,
+    not_before: Duration,
+    refused: Option<ConfigHash>,
+    pushes: u32,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut worker = Worker::new(Settings::default());
+        worker.handle(ms(0), Event::Grant(Grant::Push));
+        Self {
+            worker,
+            now: ms(0),
+            has: ConfigHash::EMPTY,
+            goal: None,
+            grant: Grant::Push,
+            fate: Fate::Good,
+            flight: None,
+            in_doubt: true,
+            not_before: ms(0),
+            refused: None,
+            pushes: 0,
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.worker.handle(self.now, event);
+    }
+
+    fn act(&mut self) -> Duration {
+        loop {
+            let action = self.worker.next(self.now);
+            let pushing = self.flight.as_ref().is_some_and(|(action, ..)| *action == Action::Push);
+            match action {
+                Action::Wait(until) => return until,
+                Action::Push => {
+                    assert!(!pushing, "two pushes in flight");
+                    assert!(!self.in_doubt, "pushed without a look at the gateway");
+                    assert!(self.now >= self.not_before, "pushed before Retry-After");
+                    assert!(self.grant != Grant::Watch, "pushed without permission");
+                    let goal = self.goal.clone().expect("there is something to push");
+                    assert_ne!(self.refused, Some(goal.hash), "pushed what was refused");
+                    assert_ne!(self.worker.observed(), Some(goal.hash), "pushed what it has");
+                    self.pushes += 1;
+                    self.flight = Some((Action::Push, Some(goal), self.now + ms(300)));
+                }
+                read => {
+                    assert!(self.flight.is_none(), "two requests in flight");
+                    self.flight = Some((read, None, self.now + ms(5)));
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, action: &Action, goal: Option<Goal>) {
+        let jitter = 0.5;
+        let broken = match self.fate {
+            Fate::Unreachable => Some((Cause::Unreachable("refused".into()), false)),
+            Fate::Cut(landed) => Some((cut(), landed)),
+            Fate::Timeout(landed) => Some((Cause::Timeout(ms(1), ""), landed)),
+            Fate::Error500(landed) => Some((Cause::Status { status: 500, message: String::new() }, landed)),
+            Fate::Busy(wait) => Some((Cause::Busy { message: String::new(), retry_after: Some(ms(wait)) }, false)),
+            Fate::Good | Fate::Refused => None,
+        };
+        match (action, broken) {
+            (Action::Push, Some((cause, landed))) => {
+                if landed && let Some(goal) = goal {
+                    self.has = goal.hash;
+                }
+                self.in_doubt = true;
+                self.not_before = self.now + cause.retry_after().unwrap_or_default();
+                self.tell(Event::Pushed(Pushed::Failed { cause, jitter }));
+            }
+            (_, Some((cause, _))) => {
+                self.not_before = self.now + cause.retry_after().unwrap_or_default();
+                self.tell(Event::ReadFailed { cause, jitter });
+            }
+            (Action::Push, None) if self.fate == Fate::Refused => {
+                let sent = goal.map(|goal| goal.hash);
+                // Only while nothing else is wanted is it the present content that was refused.
+                self.refused = sent.filter(|sent| self.goal.as_ref().is_some_and(|goal| goal.hash == *sent));
+                self.tell(failed(refused()));
+            }
+            (Action::Push, None) => {
+                if let Some(goal) = goal {
+                    self.has = goal.hash;
+                }
+                self.tell(Event::Pushed(Pushed::Taken));
+            }
+            (Action::ReadHash, None) => {
+                self.in_doubt = false;
+                let has = self.has;
+                self.tell(Event::Hash(has));
+            }
+            (_, None) => self.tell(Event::Facts(facts("traditional_compatible"))),
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let wake = self.act();
+            let answer = self.flight.as_ref().map(|(_, _, at)| *at);
+            let next = answer.map_or(wake, |answer| answer.min(wake));
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = next;
+            if answer == Some(next)
+                && let Some((action, goal, _)) = self.flight.take()
+            {
+                self.answer(&action, goal);
+            }
+        }
+    }
+
+    fn suffer(&mut self, mischief: Mischief) {
+        match mischief {
+            Mischief::Change(n) => {
+                if self.goal.as_ref().map(|goal| goal.hash) != Some(hash(n)) {
+                    self.refused = None;
+                }
+                self.goal = Some(goal(n));
+                self.tell(Event::Goal(Some(goal(n))));
+            }
+            Mischief::Restart => self.has = ConfigHash::EMPTY,
+            Mischief::AlterByHand => self.has = hash(1_000),
+            Mischief::Grant(grant) => {
+                self.in_doubt |= grant > self.grant;
+                self.grant = grant;
+                self.tell(Event::Grant(grant));
+                if grant == Grant::Watch && self.worker.is_pushing() {
+                    self.flight = None;
+                    self.in_doubt = true;
+                    self.tell(Event::Pushed(Pushed::GivenUp));
+                }
+            }
+            Mischief::Fate(fate) => self.fate = fate,
+            Mischief::Pass(time) => self.pass(ms(time)),
+        }
+        self.act();
+    }
+}
+
+proptest! {
+    #[test]
+    fn promises_hold_and_the_gateway_gets_the_config(story in proptest::collection::vec(mischief(), 1..60)) {
+        let mut world = World::new();
+        for mischief in story {
+            world.suffer(mischief);
+        }
+        world.suffer(Mischief::Fate(Fate::Good));
+        world.suffer(Mischief::Grant(Grant::Push));
+        world.suffer(Mischief::Change(77));
+        // The longest Retry-After, a round of verification, and a quiet time.
+        world.pass(ms(40_000));
+        prop_assert_eq!(world.has, hash(77));
+        prop_assert_eq!(world.worker.state(), State::Synced);
+        prop_assert_eq!(world.worker.error(), None);
+        prop_assert_eq!(world.worker.behind_since(), None);
+        let pushes = world.pushes;
+        world.pass(ms(60_000));
+        prop_assert_eq!(world.pushes, pushes, "a gateway in sync is left alone");
+    }
+}
