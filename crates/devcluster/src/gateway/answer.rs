@@ -2,7 +2,10 @@
 //! was asked.
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SERVER};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER, SERVER,
+};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -81,7 +84,12 @@ impl Answer {
         Self::message(StatusCode::INTERNAL_SERVER_ERROR, "An unexpected error occurred")
     }
 
-    /// With the headers every answer has. `version` is Kong's.
+    /// With the headers every answer of the Admin API has. `version` is Kong's.
+    pub(crate) fn into_admin(self, version: &str) -> Response<Bytes> {
+        self.with(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")).into_http(version)
+    }
+
+    /// With the headers every answer has.
     pub(crate) fn into_http(self, version: &str) -> Response<Bytes> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;

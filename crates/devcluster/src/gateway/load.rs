@@ -1,20 +1,26 @@
 //! The way of one config through `POST /config`: read, judge, load, answer. It never touches sockets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::answer::Answer;
+use super::declarative::{self, Entities, Refusal, report};
+use super::faults::Rejection;
 use super::hash;
 use super::request::{self, Form, Posted};
+use super::schema::errors::{self, ENTITY, Errors, Key, Table};
+use super::schema::fill::Now;
 use super::state::Shared;
 
 /// A config that passed judgement.
 struct Judged {
     hash: String,
     text: Bytes,
+    entities: Entities,
     answer: Bytes,
 }
 
@@ -22,11 +28,12 @@ struct Judged {
 type Refused = Box<Answer>;
 
 /// Answers one `POST /config` whose body is within the limit.
-pub(crate) async fn post(shared: Arc<Shared>, headers: HeaderMap, query: String, body: Bytes) -> Answer {
+/// `md5` is that of the body.
+pub(crate) async fn post(shared: Arc<Shared>, headers: HeaderMap, query: String, body: Bytes, md5: String) -> Answer {
     let load_time = shared.faults.load_time_override().unwrap_or(shared.settings.load_time).of(body.len());
     let judge = {
         let shared = Arc::clone(&shared);
-        move || judge(&shared, &headers, &query, body)
+        move || judge(&shared, &headers, &query, body, md5)
     };
     // Parsing keeps a core busy: off the threads that serve connections.
     let judged = match tokio::task::spawn_blocking(judge).await {
@@ -40,11 +47,11 @@ pub(crate) async fn post(shared: Arc<Shared>, headers: HeaderMap, query: String,
             .retry_after(10);
     };
     pause(load_time / 4).await;
-    shared.accept(judged.hash, judged.text);
+    shared.accept(judged.hash, judged.text, judged.entities);
     Answer::json_text(StatusCode::CREATED, judged.answer)
 }
 
-async fn pause(time: std::time::Duration) {
+async fn pause(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
     }
@@ -55,111 +62,104 @@ async fn pause(time: std::time::Duration) {
 /// # Errors
 /// The text of the answer the Admin API would have given.
 pub(crate) fn alter(shared: &Shared, text: &str) -> Result<String, String> {
-    let posted = Posted { form: Form::Text(text.to_owned().into()), flatten_errors: false, check_hash: false };
-    let judged = judge_posted(shared, posted).map_err(|refused| String::from_utf8_lossy(&refused.body).into_owned())?;
-    shared.accept(judged.hash.clone(), judged.text);
+    let form = Form::Text(text.to_owned().into());
+    let judged = judge_posted(shared, Posted { form, flatten_errors: false, check_hash: false }, String::new())
+        .map_err(|refused| String::from_utf8_lossy(&refused.body).into_owned())?;
+    shared.accept(judged.hash.clone(), judged.text, judged.entities);
     Ok(judged.hash)
 }
 
-fn judge(shared: &Shared, headers: &HeaderMap, query: &str, body: Bytes) -> Result<Judged, Refused> {
+fn judge(shared: &Shared, headers: &HeaderMap, query: &str, body: Bytes, md5: String) -> Result<Judged, Refused> {
     let posted = request::read(headers, query, body).map_err(Box::new)?;
-    judge_posted(shared, posted)
+    judge_posted(shared, posted, md5)
 }
 
-fn judge_posted(shared: &Shared, posted: Posted) -> Result<Judged, Refused> {
-    if shared.settings.trusting && shared.faults.rejections().is_empty() {
-        return trust(shared, posted);
-    }
-    let (table, hash, text) = match posted.form {
-        Form::Object { table, text } => (table, hash::fresh(), text),
-        Form::Text(text) => {
-            let hash = hash::of_text(&text);
-            if posted.check_hash && shared.current().hash == hash {
-                return Err(Box::new(Answer::empty(StatusCode::NOT_MODIFIED)));
-            }
-            (table_of(&text)?, hash, text)
-        }
+fn judge_posted(shared: &Shared, posted: Posted, md5: String) -> Result<Judged, Refused> {
+    let Posted { form, flatten_errors, check_hash } = posted;
+    let rejections = shared.faults.rejections();
+    let hash = match &form {
+        Form::Object { .. } => hash::fresh(),
+        Form::Text(text) => hash::of_text(text),
+        Form::Body(_) => md5,
     };
-    let rejected = rejected(shared, &table);
-    if !rejected.is_empty() {
-        return Err(Box::new(invalid(rejected)));
+    if check_hash && shared.current().hash == hash {
+        return Err(Box::new(Answer::empty(StatusCode::NOT_MODIFIED)));
     }
-    let empty = table.iter().all(|(key, value)| key.starts_with('_') || value.as_array().is_none_or(Vec::is_empty));
-    let hash = if empty { hash::EMPTY.to_owned() } else { hash };
-    let answer = serde_json::to_vec(&table).unwrap_or_default().into();
-    Ok(Judged { hash, text, answer })
+    if shared.settings.trusting && rejections.is_empty() {
+        return trust(form, hash);
+    }
+    let table = table(&form)?;
+    let rejected = rejected(&rejections, &table);
+    if !rejected.is_empty() {
+        return Err(refuse(shared, rejected, table, flatten_errors));
+    }
+    let again = || self::table(&form).unwrap_or_default();
+    let entities =
+        declarative::judge(&shared.registry, table, Now::read(), again).map_err(|refusal| match refusal {
+            Refusal::Invalid { errors, input } => refuse(shared, errors, input, flatten_errors),
+            Refusal::Crash => Box::new(Answer::unexpected()),
+        })?;
+    let answer = serde_json::to_vec(&entities).unwrap_or_default().into();
+    let hash = if entities.is_empty() { hash::EMPTY.to_owned() } else { hash };
+    Ok(Judged { hash, text: form.into_text(), entities, answer })
 }
 
 /// Takes whatever is JSON, without a look inside.
-fn trust(shared: &Shared, posted: Posted) -> Result<Judged, Refused> {
-    let (text, hash) = match posted.form {
-        Form::Object { text, .. } => (text, hash::fresh()),
-        Form::Text(text) => {
-            let hash = hash::of_text(&text);
-            if posted.check_hash && shared.current().hash == hash {
-                return Err(Box::new(Answer::empty(StatusCode::NOT_MODIFIED)));
-            }
-            if serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_err() {
-                return Err(Box::new(Answer::message(StatusCode::BAD_REQUEST, "Cannot parse JSON body")));
-            }
-            (text, hash)
-        }
-    };
-    Ok(Judged { hash, answer: text.clone(), text })
+fn trust(form: Form, hash: String) -> Result<Judged, Refused> {
+    let text = form.into_text();
+    if serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_err() {
+        return Err(Box::new(Answer::message(StatusCode::BAD_REQUEST, "Cannot parse JSON body")));
+    }
+    Ok(Judged { hash, answer: text.clone(), text, entities: Entities::new() })
 }
 
-fn table_of(text: &[u8]) -> Result<Map<String, Value>, Refused> {
+fn table(form: &Form) -> Result<Map<String, Value>, Refused> {
+    let text = match form {
+        Form::Object { arguments, text } => {
+            let mut table = arguments.clone();
+            return request::merge_json(&mut table, text).map(|()| table).map_err(Box::new);
+        }
+        Form::Text(text) | Form::Body(text) => text,
+    };
     match request::parse_text(text) {
         Ok(Value::Object(table)) => Ok(table),
         Ok(_) => Ok(Map::new()),
         Err(error) => {
-            let fields = json!({ "error": format!("failed parsing declarative configuration: {error}") });
-            let message = format!("declarative config is invalid: {fields}");
-            let body = json!({ "fields": fields, "message": message, "code": 14, "name": "invalid declarative configuration" });
-            Err(Box::new(Answer::json(StatusCode::BAD_REQUEST, &body)))
+            let message = format!("failed parsing declarative configuration: {error}");
+            let errors = Table::from([(Key::Name("error".to_owned()), Errors::Text(message))]);
+            Err(bad_request(report::declarative(&errors)))
         }
     }
 }
 
-fn rejected(shared: &Shared, table: &Map<String, Value>) -> Vec<Value> {
-    let rejections = shared.faults.rejections();
-    let mut found = Vec::new();
-    if !rejections.is_empty() {
-        walk(table, &mut |kind, entity| {
+fn refuse(shared: &Shared, errors: Table, input: Map<String, Value>, flatten: bool) -> Refused {
+    bad_request(report::body(&shared.registry, errors, input, flatten))
+}
+
+fn bad_request(body: Option<Value>) -> Refused {
+    Box::new(body.map_or_else(Answer::unexpected, |body| Answer::json(StatusCode::BAD_REQUEST, &body)))
+}
+
+/// The errors that the fault taps put into a table.
+fn rejected(rejections: &[Rejection], table: &Map<String, Value>) -> Table {
+    let mut errors = Table::new();
+    if rejections.is_empty() {
+        return errors;
+    }
+    for (kind, list) in table.iter().filter(|(kind, _)| !kind.starts_with('_')) {
+        let judge = |(index, entity): (usize, &Value)| {
+            let entity = entity.as_object()?;
+            let mut below = rejected(rejections, entity);
             for rejection in rejections.iter().filter(|rejection| rejection.hits(kind, entity)) {
-                let mut flattened = json!({
-                    "entity_type": kind.strip_suffix('s').unwrap_or(kind),
-                    "errors": [{ "type": "entity", "message": rejection.message }],
-                    "entity": entity,
-                });
-                for (from, to) in [("name", "entity_name"), ("tags", "entity_tags"), ("id", "entity_id")] {
-                    if let Some(value) = entity.get(from) {
-                        flattened[to] = value.clone();
-                    }
-                }
-                found.push(flattened);
+                errors::push_entity(&mut below, rejection.message.clone());
             }
-        });
-    }
-    found
-}
-
-fn walk(table: &Map<String, Value>, see: &mut impl FnMut(&str, &Map<String, Value>)) {
-    for (kind, entities) in table.iter().filter(|(kind, _)| !kind.starts_with('_')) {
-        for entity in entities.as_array().into_iter().flatten().filter_map(Value::as_object) {
-            see(kind, entity);
-            walk(entity, see);
+            (!below.is_empty()).then_some((Key::Index(index), Errors::Table(below)))
+        };
+        let found: Table = (1..).zip(list.as_array().into_iter().flatten()).filter_map(judge).collect();
+        if !found.is_empty() {
+            errors.insert(Key::Name(kind.clone()), Errors::Table(found));
         }
     }
-}
-
-fn invalid(flattened: Vec<Value>) -> Answer {
-    let body = json!({
-        "fields": {},
-        "message": "declarative config is invalid: {}",
-        "code": 14,
-        "flattened_errors": flattened,
-        "name": "invalid declarative configuration",
-    });
-    Answer::json(StatusCode::BAD_REQUEST, &body)
+    debug_assert!(!errors.contains_key(&Key::Name(ENTITY.to_owned())));
+    errors
 }

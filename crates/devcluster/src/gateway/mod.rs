@@ -15,11 +15,16 @@
 
 mod admin;
 mod answer;
+mod declarative;
+mod entities;
 mod faults;
 mod hash;
+mod listing;
 mod load;
+mod node;
 mod posts;
 mod request;
+mod schema;
 mod server;
 mod settings;
 mod state;

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::answer::Answer;
@@ -19,10 +20,20 @@ pub(crate) struct Posted {
 
 #[derive(Debug)]
 pub(crate) enum Form {
-    /// A JSON object with the config at top level; `text` is the body it came in.
-    Object { table: Map<String, Value>, text: Bytes },
+    /// A JSON object with the config at top level, to which the query's arguments belong too.
+    Object { arguments: Map<String, Value>, text: Bytes },
     /// JSON or YAML text, hashed as it stands.
     Text(Bytes),
+    /// The same, when it is all of the request's body.
+    Body(Bytes),
+}
+
+impl Form {
+    pub(crate) fn into_text(self) -> Bytes {
+        match self {
+            Self::Object { text, .. } | Self::Text(text) | Self::Body(text) => text,
+        }
+    }
 }
 
 /// Body types by the prefix of their content type, as Kong tells them apart.
@@ -40,32 +51,52 @@ enum Kind {
 /// The answer to give instead.
 pub(crate) fn read(headers: &HeaderMap, query: &str, body: Bytes) -> Result<Posted, Answer> {
     let mut params = pairs(query);
-    let kind = kind_of(headers, &body)?;
-    if let Kind::Json = kind {
-        merge_json(&mut params, &body)?;
-    } else if let Kind::Urlencoded = kind {
-        params.extend(pairs(&String::from_utf8_lossy(&body)));
-    } else if let Kind::Multipart(boundary) = &kind {
-        params.extend(parts(boundary, &body));
+    match kind_of(headers, &body)? {
+        Kind::Json => return json(params, body),
+        Kind::Urlencoded => params.extend(pairs(&String::from_utf8_lossy(&body))),
+        Kind::Multipart(boundary) => params.extend(parts(&boundary, &body)),
+        Kind::Yaml | Kind::None => {}
     }
-    let flatten_errors = params.remove("flatten_errors").is_some_and(|value| is_truthy(&value));
-    let check_hash = params.remove("check_hash").is_some_and(|value| as_text(&value) == "1");
-    let form = form_of(params, body)?;
+    let (flatten_errors, check_hash) = options(&mut params);
+    let form = match params.remove("config") {
+        Some(Value::String(text)) => Form::Text(text.into()),
+        _ if params.contains_key("_format_version") => Form::Object { arguments: params, text: "{}".into() },
+        _ if body.is_empty() => return Err(expected_a_config()),
+        _ => Form::Body(body),
+    };
     Ok(Posted { form, flatten_errors, check_hash })
 }
 
-fn form_of(mut params: Map<String, Value>, body: Bytes) -> Result<Form, Answer> {
-    if params.contains_key("_format_version") {
-        return Ok(Form::Object { table: params, text: body });
-    }
-    match params.remove("config") {
-        Some(Value::String(text)) => Ok(Form::Text(text.into())),
-        Some(_) => Err(Answer::unexpected()),
-        None if body.is_empty() => {
-            Err(Answer::message(StatusCode::BAD_REQUEST, "expected a declarative configuration"))
+/// What matters at the top of a JSON body before all of it is looked at.
+#[derive(serde::Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    _format_version: Option<&'a RawValue>,
+    config: Option<String>,
+}
+
+fn json(mut arguments: Map<String, Value>, body: Bytes) -> Result<Posted, Answer> {
+    let (flatten_errors, check_hash) = options(&mut arguments);
+    let form = match serde_json::from_slice::<Head<'_>>(&body) {
+        Ok(Head { _format_version: None, config: Some(text) }) => Form::Text(text.into()),
+        Ok(Head { _format_version: Some(_), .. }) => Form::Object { arguments, text: body },
+        // Kong takes the body for the text of a config then, which fails later for want of a version.
+        _ => {
+            merge_json(&mut Map::new(), &body)?;
+            Form::Body(body)
         }
-        None => Ok(Form::Text(body)),
-    }
+    };
+    Ok(Posted { form, flatten_errors, check_hash })
+}
+
+fn options(params: &mut Map<String, Value>) -> (bool, bool) {
+    let flatten_errors = params.remove("flatten_errors").is_some_and(|value| is_truthy(&value));
+    let check_hash = params.remove("check_hash").is_some_and(|value| as_text(&value) == "1");
+    (flatten_errors, check_hash)
+}
+
+fn expected_a_config() -> Answer {
+    Answer::message(StatusCode::BAD_REQUEST, "expected a declarative configuration")
 }
 
 fn kind_of(headers: &HeaderMap, body: &Bytes) -> Result<Kind, Answer> {
@@ -114,11 +145,19 @@ pub(crate) fn parse_text(text: &[u8]) -> Result<Value, String> {
         return Ok(value);
     }
     let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
-    match serde_saphyr::from_str::<Value>(text) {
-        Ok(value @ (Value::Object(_) | Value::Array(_))) => Ok(value),
-        Ok(_) => Err("expected an object".to_owned()),
-        Err(error) => Err(error.to_string()),
+    match yaml(text)? {
+        value @ (Value::Object(_) | Value::Array(_)) => Ok(value),
+        _ => Err("expected an object".to_owned()),
     }
+}
+
+/// Parses YAML in which, as for Kong, `n` and `on` are texts.
+///
+/// # Errors
+/// The parser's words.
+pub(crate) fn yaml(text: &str) -> Result<Value, String> {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
 /// Query or form arguments, percent-decoded; of a repeated name the last one counts.

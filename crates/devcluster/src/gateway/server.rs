@@ -176,7 +176,7 @@ async fn respond(
     let is_post = server.side == Side::Admin && parts.method == http::Method::POST && parts.uri.path() == "/config";
     let is_head = parts.method == http::Method::HEAD;
     let cut = server.shared.faults.cut_after(is_post);
-    let version = server.shared.settings.version.clone();
+    let (version, side) = (server.shared.settings.version.clone(), server.side);
     let (done, answered) = tokio::sync::oneshot::channel();
     let mut loads = loads.lock().await;
     while loads.try_join_next().is_some() {}
@@ -185,7 +185,7 @@ async fn respond(
     });
     drop(loads);
     let answer = answered.await.unwrap_or_else(|_| Answer::unexpected());
-    let response = answer.into_http(&version);
+    let response = if side == Side::Admin { answer.into_admin(&version) } else { answer.into_http(&version) };
     Ok(response.map(|body| if is_head { Cuttable::whole(Bytes::new()) } else { Cuttable::new(body, cut) }))
 }
 
@@ -198,13 +198,13 @@ async fn handle(server: Server, parts: http::request::Parts, body: Read, is_post
     };
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let mut place = None;
+    let mut md5 = String::new();
     if is_post {
         let at = Instant::now();
-        let md5 = match &body {
-            Some(body) => digest(body.clone()).await,
-            None => String::new(),
-        };
-        let headers = parts.headers.clone();
+        if let Some(body) = &body {
+            md5 = digest(body.clone()).await;
+        }
+        let (md5, headers) = (md5.clone(), parts.headers.clone());
         let post = Post { at, bytes, md5, query: query.clone(), headers, status: None, answered_at: None };
         place = Some(shared.posts.push(post));
     }
@@ -214,7 +214,7 @@ async fn handle(server: Server, parts: http::request::Parts, body: Read, is_post
         (None, None) => Answer::page(StatusCode::PAYLOAD_TOO_LARGE),
         (None, Some(body)) => {
             let path = parts.uri.path().to_owned();
-            let request = Request { method: parts.method, path, query, headers: parts.headers, body };
+            let request = Request { method: parts.method, path, query, headers: parts.headers, body, md5 };
             admin::answer(Arc::clone(&shared), side, request).await
         }
     };

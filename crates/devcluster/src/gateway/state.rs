@@ -7,7 +7,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
+use uuid::Uuid;
 
+use super::declarative::Entities;
+use super::entities::Registry;
 use super::faults::Faults;
 use super::hash;
 use super::posts::Posts;
@@ -25,11 +28,17 @@ pub struct Accepted {
     pub sequence: u64,
     text: Bytes,
     parsed: OnceLock<Arc<Value>>,
+    entities: Entities,
 }
 
 impl Accepted {
-    fn new(hash: String, text: Bytes, sequence: u64) -> Self {
-        Self { hash, at: Instant::now(), sequence, text, parsed: OnceLock::new() }
+    fn new(hash: String, text: Bytes, entities: Entities, sequence: u64) -> Self {
+        Self { hash, at: Instant::now(), sequence, text, parsed: OnceLock::new(), entities }
+    }
+
+    /// What the gateway made of it; empty in a trusting one.
+    pub(crate) fn entities(&self) -> &Entities {
+        &self.entities
     }
 
     /// The text that was posted: JSON, or YAML where somebody wrote YAML.
@@ -51,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) faults: Faults,
     pub(crate) posts: Posts,
+    pub(crate) registry: Registry,
+    pub(crate) node_id: Uuid,
     /// Held by the part of a load that Kong does one at a time.
     pub(crate) loading: Mutex<()>,
     pub(crate) draining: AtomicBool,
@@ -60,8 +71,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
+        let registry = Registry::new(settings.router_flavor, settings.plugin_schemas.as_deref());
         Self {
             settings,
+            registry,
+            node_id: Uuid::new_v4(),
             faults: Faults::new(),
             posts: Posts::new(),
             loading: Mutex::new(()),
@@ -77,16 +91,16 @@ impl Shared {
 
     pub(crate) fn current(&self) -> Arc<Accepted> {
         let current = self.accepted.borrow().clone();
-        current.unwrap_or_else(|| Arc::new(Accepted::new(hash::EMPTY.to_owned(), Bytes::new(), 0)))
+        current.unwrap_or_else(|| Arc::new(Accepted::new(hash::EMPTY.to_owned(), Bytes::new(), Entities::new(), 0)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.accepted.borrow().as_ref().is_none_or(|config| config.hash == hash::EMPTY)
     }
 
-    pub(crate) fn accept(&self, hash: String, text: Bytes) {
+    pub(crate) fn accept(&self, hash: String, text: Bytes, entities: Entities) {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-        self.accepted.send_replace(Some(Arc::new(Accepted::new(hash, text, sequence))));
+        self.accepted.send_replace(Some(Arc::new(Accepted::new(hash, text, entities, sequence))));
     }
 
     /// Back to a gateway that never had a config.

@@ -9,6 +9,9 @@ use serde_json::json;
 
 use super::*;
 
+mod recordings;
+mod replay;
+
 const SOON: Duration = Duration::from_secs(10);
 const CONFIG: &str =
     r#"{"_format_version":"3.0","services":[{"name":"a","url":"http://127.0.0.1:1","tags":["bad","k8s-name:a"]}]}"#;
