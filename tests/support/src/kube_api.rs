@@ -5,14 +5,14 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::authority::{Authority, Pair};
 use crate::{eventually, free_ports, spawn};
@@ -22,7 +22,7 @@ const START: Duration = Duration::from_secs(60);
 /// A running API server. It ends when this is dropped.
 pub struct KubeApi {
     // Children end before the folder goes.
-    apiserver: Mutex<Option<Running>>,
+    apiserver: std::sync::Mutex<Option<Running>>,
     _etcd: Running,
     authority: Authority,
     binaries: PathBuf,
@@ -64,19 +64,27 @@ impl KubeApi {
         write_files(folder.path(), &authority)?;
         let [port, etcd_port, peer_port] = free_ports()?;
         let etcd = start_etcd(&binaries, folder.path(), etcd_port, peer_port)?;
-        let api = Self { apiserver: Mutex::new(None), _etcd: etcd, authority, binaries, folder, port, etcd_port };
+        let api =
+            Self { apiserver: std::sync::Mutex::new(None), _etcd: etcd, authority, binaries, folder, port, etcd_port };
         api.kubeconfig_for("admin", &["system:masters"])?;
         api.start_apiserver().await?;
         Ok(Some(api))
     }
 
-    /// The one that all tests of a process share, which must not depend on its being up all the time or empty.
+    /// One for all tests that run at the same time in a process: none may count on its being empty, or stop it. It ends
+    /// with the last of them.
     ///
     /// # Errors
     /// As [`KubeApi::start`].
-    pub async fn shared() -> anyhow::Result<Option<&'static Self>> {
-        static SHARED: OnceCell<Option<KubeApi>> = OnceCell::const_new();
-        Ok(SHARED.get_or_try_init(Self::start).await?.as_ref())
+    pub async fn shared() -> anyhow::Result<Option<Arc<Self>>> {
+        static SHARED: Mutex<Weak<KubeApi>> = Mutex::const_new(Weak::new());
+        let mut shared = SHARED.lock().await;
+        if let Some(running) = shared.upgrade() {
+            return Ok(Some(running));
+        }
+        let started = Self::start().await?.map(Arc::new);
+        *shared = started.as_ref().map(Arc::downgrade).unwrap_or_default();
+        Ok(started)
     }
 
     /// Where it is, e.g. `https://127.0.0.1:34567`.
