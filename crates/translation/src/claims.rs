@@ -119,6 +119,8 @@ pub struct TlsClaim {
     pub secret: ObjectKey,
     /// The server names.
     pub hosts: Vec<String>,
+    /// Where in the object it is written.
+    pub field: String,
 }
 
 /// Where requests go.

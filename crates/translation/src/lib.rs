@@ -6,12 +6,24 @@
 
 mod annotations;
 mod backends;
+mod certificates;
+mod claimant;
 mod claims;
 mod class;
+mod graph;
+mod inputs;
 mod kinds;
 mod output;
+mod product;
+mod render;
+mod secrets;
+mod service;
 mod settings;
 mod source;
+mod translator;
+mod upstream;
 
 pub use output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
+pub use render::{object_ref, render, upsert};
 pub use settings::{Edition, FeatureGates, KongVersion, MissingPlugins, RouterFlavor, Settings};
+pub use translator::{Explanation, Translator};

@@ -17,9 +17,8 @@ use silverback_resources::types::{Ingress, IngressBackend, IngressServiceBackend
 use crate::annotations::route::{self as annotations, Matching};
 use crate::annotations::{PLUGINS, list};
 use crate::claims::{Backend, BackendPort, BackendRef, Claims, PluginRef, RouteClaim, ServiceClaim, TlsClaim};
-use crate::class::ClassFacts;
+use crate::inputs::View;
 use crate::output::Reason;
-use crate::settings::Settings;
 use crate::source::{Notes, Source};
 
 pub use paths::{Path, PathKind};
@@ -27,38 +26,38 @@ pub use paths::{Path, PathKind};
 const FACADE_GROUP: &str = "incubator.ingress-controller.konghq.com";
 const FACADE_KIND: &str = "KongServiceFacade";
 
-/// What an Ingress of ours asks for. `facade_exists` says whether there is such a KongServiceFacade of ours.
-pub fn claims(
-    ingress: &Ingress,
-    class: &ClassFacts,
-    settings: &Settings,
-    facade_exists: &mut dyn FnMut(&ObjectKey) -> bool,
-) -> Claims {
+/// What an Ingress asks for; `None` when it is not ours.
+pub fn claims(ingress: &Ingress, view: &View<'_>) -> Option<Claims> {
+    let class = view.class();
+    let class_name = ingress.spec.ingress_class_name.as_deref();
+    if !class.owns_ingress(&ingress.metadata, class_name, &view.settings.ingress_class) {
+        return None;
+    }
     let source = Source::of(ingress);
     let mut claims = Claims::new(source.maker(), &ingress.metadata.creation_timestamp);
     let mut notes = Notes::default();
     let mut translation = Translation {
         ingress,
-        class,
-        settings,
+        view,
+        legacy_regexes: class.legacy_regex_detection,
         matching: Matching::of(&source, &mut notes),
         source,
         tags: source.tags().into(),
         plugins: list(&ingress.metadata, PLUGINS).iter().map(|text| PluginRef::parse(text)).collect(),
         notes,
     };
-    let groups = translation.groups(facade_exists);
+    let groups = translation.groups();
     claims.services = translation.services(groups).into_values().map(Arc::new).collect();
-    claims.default_backend = translation.default_backend(facade_exists).map(Arc::new);
-    claims.tls = ingress.spec.tls.iter().filter_map(|tls| translation.tls(tls)).collect();
+    claims.default_backend = translation.default_backend().map(Arc::new);
+    claims.tls = ingress.spec.tls.iter().enumerate().filter_map(|(at, tls)| translation.tls(at, tls)).collect();
     claims.notes = translation.notes;
-    claims
+    Some(claims)
 }
 
 struct Translation<'a> {
     ingress: &'a Ingress,
-    class: &'a ClassFacts,
-    settings: &'a Settings,
+    view: &'a View<'a>,
+    legacy_regexes: bool,
     source: Source<'a>,
     matching: Matching,
     tags: Arc<[String]>,
@@ -75,7 +74,7 @@ struct Group {
 
 impl Translation<'_> {
     /// Paths by route name: the same name is the same (Service, host, port).
-    fn groups(&mut self, facade_exists: &mut dyn FnMut(&ObjectKey) -> bool) -> BTreeMap<String, Group> {
+    fn groups(&mut self) -> BTreeMap<String, Group> {
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         for (rule_at, rule) in self.ingress.spec.rules.iter().enumerate() {
             for (path_at, path) in rule.http.iter().flat_map(|http| &http.paths).enumerate() {
@@ -90,7 +89,7 @@ impl Translation<'_> {
                     );
                     continue;
                 };
-                let Some(backend) = self.backend(&path.backend, format!("{field}.backend"), facade_exists) else {
+                let Some(backend) = self.backend(&path.backend, format!("{field}.backend")) else {
                     continue;
                 };
                 let name = self.route_name(&backend.to, &rule.host);
@@ -105,7 +104,7 @@ impl Translation<'_> {
     fn services(&mut self, groups: BTreeMap<String, Group>) -> BTreeMap<String, ServiceClaim> {
         let mut services: BTreeMap<String, ServiceClaim> = BTreeMap::new();
         for (name, group) in groups {
-            let route = if self.settings.expressions() {
+            let route = if self.view.settings.expressions() {
                 self.expression_route(name, &group)
             } else {
                 self.traditional_route(name, &group)
@@ -118,12 +117,12 @@ impl Translation<'_> {
         services
     }
 
-    fn default_backend(&mut self, facade_exists: &mut dyn FnMut(&ObjectKey) -> bool) -> Option<ServiceClaim> {
+    fn default_backend(&mut self) -> Option<ServiceClaim> {
         let backend = self.ingress.spec.default_backend.as_ref()?;
-        let backend = self.backend(backend, "spec.defaultBackend".into(), facade_exists)?;
+        let backend = self.backend(backend, "spec.defaultBackend".into())?;
         let meta = &self.ingress.metadata;
         let mut route = self.bare_route(names::default_backend_route(&meta.namespace, &meta.name));
-        if self.settings.expressions() {
+        if self.view.settings.expressions() {
             route.expression = Some(expression::any_path());
             route.priority = Some(0);
             annotations::apply_expressions(&self.source, &mut route, &mut self.notes);
@@ -141,7 +140,7 @@ impl Translation<'_> {
     fn add(&mut self, route: Route, service: &mut ServiceClaim) {
         let mut claim = RouteClaim { route, plugins: self.plugins.clone() };
         if let Some(target) = self.source.meta.annotation(annotations::REWRITE) {
-            match rewrite::plugin(target, self.settings.feature_gates.rewrite_uris) {
+            match rewrite::plugin(target, self.view.settings.feature_gates.rewrite_uris) {
                 Ok(plugin) => claim.nest(plugin),
                 Err(problem) => {
                     let message = format!("service {} is left out: {problem}", service.name());
@@ -154,14 +153,9 @@ impl Translation<'_> {
         service.routes.push(claim);
     }
 
-    fn backend(
-        &mut self,
-        backend: &IngressBackend,
-        field: String,
-        facade_exists: &mut dyn FnMut(&ObjectKey) -> bool,
-    ) -> Option<Backend> {
+    fn backend(&mut self, backend: &IngressBackend, field: String) -> Option<Backend> {
         let to = match (&backend.service, &backend.resource) {
-            (_, Some(resource)) => self.resource(resource, &field, facade_exists)?,
+            (_, Some(resource)) => self.resource(resource, &field)?,
             (Some(IngressServiceBackend { name, port }), None) => {
                 let port = match (port.name.as_str(), port.number) {
                     ("", 0) => BackendPort::Implicit,
@@ -179,21 +173,16 @@ impl Translation<'_> {
         Some(Backend { to, weight: None, field })
     }
 
-    fn resource(
-        &mut self,
-        resource: &TypedRef,
-        field: &str,
-        facade_exists: &mut dyn FnMut(&ObjectKey) -> bool,
-    ) -> Option<BackendRef> {
+    fn resource(&mut self, resource: &TypedRef, field: &str) -> Option<BackendRef> {
         let key = ObjectKey::new(self.ingress.metadata.namespace.clone(), resource.name.clone());
         let facade = resource.api_group.as_deref() == Some(FACADE_GROUP) && resource.kind == FACADE_KIND;
         let (reason, message) = if !facade {
             let message = format!("the backend is left out: {} is no kind that takes requests", resource.kind);
             (Reason::UnsupportedBackend, message)
-        } else if !self.settings.feature_gates.kong_service_facade {
+        } else if !self.view.settings.feature_gates.kong_service_facade {
             let message = "the backend is left out: the feature gate KongServiceFacade is off".to_owned();
             (Reason::UnsupportedFeature, message)
-        } else if !facade_exists(&key) {
+        } else if !self.view.has_facade(&key) {
             (
                 Reason::ReferenceNotFound,
                 format!("the backend is left out: there is no KongServiceFacade {key} of our class"),
@@ -238,9 +227,9 @@ impl Translation<'_> {
 
     /// A route with what all routes of Ingresses have. Fields that have Kong's own default stay unset.
     fn bare_route(&self, name: String) -> Route {
-        let gates = &self.settings.feature_gates;
+        let gates = &self.view.settings.feature_gates;
         Route {
-            id: gates.fill_ids.then(|| ids::id(IdKind::Route, &self.settings.workspace, &name)),
+            id: gates.fill_ids.then(|| ids::id(IdKind::Route, &self.view.settings.workspace, &name)),
             name,
             strip_path: Some(false),
             preserve_host: Some(true),
@@ -252,7 +241,7 @@ impl Translation<'_> {
     fn traditional_route(&mut self, name: String, group: &Group) -> Route {
         let mut route = self.bare_route(name);
         route.hosts.extend((!group.host.is_empty()).then(|| group.host.clone()));
-        let legacy = self.class.legacy_regex_detection;
+        let legacy = self.legacy_regexes;
         route.paths =
             group.paths.iter().flat_map(|path| path.traditional(self.matching.traditional_prefix(), legacy)).collect();
         self.apply_traditional(&mut route);
@@ -285,11 +274,12 @@ impl Translation<'_> {
         }
     }
 
-    fn tls(&self, tls: &IngressTls) -> Option<TlsClaim> {
+    fn tls(&self, at: usize, tls: &IngressTls) -> Option<TlsClaim> {
         let usable = !tls.hosts.is_empty() && !tls.secret_name.is_empty();
         usable.then(|| TlsClaim {
             secret: ObjectKey::new(self.ingress.metadata.namespace.clone(), tls.secret_name.clone()),
             hosts: tls.hosts.clone(),
+            field: format!("spec.tls[{at}]"),
         })
     }
 }

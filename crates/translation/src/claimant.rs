@@ -1,0 +1,42 @@
+//! Claimants: the objects that claim services, routes and certificates, of whatever kind.
+//!
+//! One collection holds them all, so that a service can be shared by objects of several kinds.
+
+use silverback_model::ObjectKey;
+use silverback_resources::types::Ingress;
+
+use crate::claims::Claims;
+use crate::inputs::View;
+use crate::kinds::ingress;
+
+/// The kinds of claimants. The order decides who comes first where objects of several kinds claim the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClaimantKind {
+    /// networking.k8s.io
+    Ingress,
+}
+
+/// Which claimant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimantKey {
+    /// Its kind.
+    pub kind: ClaimantKind,
+    /// Namespace and name.
+    pub key: ObjectKey,
+}
+
+/// An object that claims services, routes and certificates.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claimant {
+    /// An Ingress.
+    Ingress(Ingress),
+}
+
+impl Claimant {
+    /// What it claims; `None` when it is not ours.
+    pub fn claims(&self, view: &View<'_>) -> Option<Claims> {
+        match self {
+            Self::Ingress(ingress) => ingress::claims(ingress, view),
+        }
+    }
+}

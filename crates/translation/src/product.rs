@@ -1,0 +1,36 @@
+//! What the last collections of the graph give: entities, with the objects they were made from, and what is wrong.
+
+use silverback_kong::{EntityKey, Rendered};
+
+use crate::source::{Maker, Notes};
+
+/// What one derivation gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Product {
+    /// Entities. No other derivation gives one of the same key.
+    pub entities: Vec<Made>,
+    /// What is wrong.
+    pub notes: Notes,
+}
+
+/// An entity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// Its key.
+    pub key: EntityKey,
+    /// Its text.
+    pub rendered: Rendered,
+    /// What it was made from; sorted.
+    pub makers: Vec<Maker>,
+}
+
+impl Made {
+    /// An entity made from these objects.
+    pub fn new(key: EntityKey, entity: &impl serde::Serialize, makers: impl IntoIterator<Item = Maker>) -> Self {
+        let rendered = Rendered::new(&key, entity);
+        let mut makers: Vec<Maker> = makers.into_iter().collect();
+        makers.sort();
+        makers.dedup();
+        Self { key, rendered, makers }
+    }
+}

@@ -1,0 +1,42 @@
+//! Rendering a set of objects at once, as for a folder of manifests.
+
+use serde_json::Value;
+use silverback_kong::Document;
+use silverback_model::{ObjectKey, ObjectRef};
+
+use crate::output::{Diagnostic, ObjectChange};
+use crate::settings::Settings;
+use crate::translator::Translator;
+
+/// The reference of an object, from its own fields.
+pub fn object_ref(object: &Value) -> ObjectRef {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let kind = match text("/apiVersion").split_once('/') {
+        Some((group, _)) => format!("{}.{group}", text("/kind")),
+        None => text("/kind").to_owned(),
+    };
+    ObjectRef::new(kind, ObjectKey::new(text("/metadata/namespace"), text("/metadata/name")))
+}
+
+/// The change that an object is there.
+pub fn upsert(object: &Value) -> ObjectChange {
+    let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
+    ObjectChange {
+        object: object_ref(object),
+        version: version.to_owned(),
+        content: Some(object.to_string().into()),
+    }
+}
+
+/// The config that these objects make, and what is wrong with them. Objects of other kinds are ignored.
+///
+/// `leave_out` names objects, as `Kind/namespace/name`, that are to be treated as refused by the gateways: they, and
+/// what depends on them, are left out.
+pub fn render(objects: &[Value], settings: &Settings, leave_out: &[String]) -> (Document, Vec<Diagnostic>) {
+    let _ = leave_out;
+    let mut translator = Translator::new(settings.clone());
+    translator.apply(objects.iter().map(upsert).collect());
+    let document = translator.entities().iter().map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();
+    let diagnostics = translator.diagnostics().flat_map(|(_, all)| all).collect();
+    (document, diagnostics)
+}

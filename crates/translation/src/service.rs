@@ -1,0 +1,322 @@
+//! A Kong service: what all claims of its name come to, with the Services behind it.
+//!
+//! The plan is everything but the routes and the endpoints: it stays equal when only those change, so that a new route
+//! touches no upstream and an endpoint no service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use silverback_kong::ids::{self, IdKind};
+use silverback_kong::{Collection, EntityKey, Upstream, limits, tags};
+use silverback_model::{ObjectKey, ObjectRef};
+use silverback_resources::types::Service;
+
+use crate::annotations::service as annotations;
+use crate::annotations::{PLUGINS, list};
+use crate::backends::{Port, find_port};
+use crate::claims::{Backend, BackendRef, PluginRef, ServiceClaim};
+use crate::inputs::View;
+use crate::output::Reason;
+use crate::product::{Made, Product};
+use crate::secrets;
+use crate::settings::Settings;
+use crate::source::{Maker, Notes, Source, annotation_field, reference};
+
+/// A Kong service and its upstream, without routes and targets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The service. Its client certificate is missing still: see [`Plan::client_certificate`].
+    pub service: silverback_kong::Service,
+    /// The upstream.
+    pub upstream: Upstream,
+    /// Where requests go: only what exists.
+    pub backends: Vec<PlannedBackend>,
+    /// Plugins that the Services name, with the namespace they are looked for in.
+    pub plugins: Vec<(ObjectRef, PluginRef)>,
+    /// The Secret of the certificate shown to the servers.
+    pub client_certificate: Option<ObjectKey>,
+    /// Why there is no service; the upstream may still be there.
+    pub dropped: Option<Dropped>,
+    /// The Services and what else it was made from.
+    pub makers: Vec<Maker>,
+    /// What is wrong.
+    pub notes: Notes,
+}
+
+/// Why a planned service is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// A claim says so: not even an upstream is left.
+    Refused,
+    /// Its Services contradict each other: the upstream is left, bare.
+    Contradiction,
+}
+
+/// A port of a Service that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedBackend {
+    /// The Service.
+    pub service: ObjectKey,
+    /// The port.
+    pub port: Port,
+    /// Share of the load.
+    pub weight: Option<i32>,
+}
+
+/// A claim and the object that makes it.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Whose claim.
+    pub maker: Maker,
+    /// The claim.
+    pub claim: Arc<ServiceClaim>,
+}
+
+/// Plans a service from its claims, the senior first. There is at least one.
+pub fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
+    let first = claims.first()?;
+    let mut plan = Plan { service: first.claim.service.clone(), ..Plan::default() };
+    plan.upstream.name = plan.service.host.clone();
+    let settings = view.settings;
+    let fill = settings.feature_gates.fill_ids;
+    plan.service.id = fill.then(|| ids::id(IdKind::Service, &settings.workspace, &plan.service.name));
+    if claims.iter().any(|claimed| claimed.claim.refused) {
+        plan.dropped = Some(Dropped::Refused);
+        return Some(plan);
+    }
+    let services = plan.resolve(&first.claim.backends, claims, view);
+    plan.tag(&services, &first.claim.parent_tags);
+    if let Some(contradiction) = contradiction(&services) {
+        plan.dropped = Some(Dropped::Contradiction);
+        plan.upstream = Upstream { name: plan.upstream.name, ..Upstream::default() };
+        plan.backends.clear();
+        for service in &services {
+            let message = format!("service {} is left out: {contradiction}", plan.service.name);
+            plan.notes.error(
+                &reference::<Service>(service.metadata.key()),
+                "metadata.annotations",
+                Reason::Conflict,
+                message,
+            );
+        }
+        return Some(plan);
+    }
+    for service in &services {
+        plan.annotate(service, view);
+    }
+    plan.limit(&services, settings);
+    Some(plan)
+}
+
+/// What Services behind one Kong service disagree on: they must have the same annotations of Kong's.
+fn contradiction(services: &[Arc<Service>]) -> Option<String> {
+    let mut services = services.iter().map(|service| Source::of(&**service));
+    let first = services.next()?;
+    let wanted: Vec<_> = annotations::kong_annotations(&first).collect();
+    let other = services.find(|other| annotations::kong_annotations(other).ne(wanted.iter().copied()))?;
+    Some(format!(
+        "Services {} and {} share it and have different konghq.com annotations",
+        first.meta.key(),
+        other.meta.key()
+    ))
+}
+
+impl Plan {
+    /// Looks up the backends. Gives the Services in the order of their names, each once; what is wrong is said of every
+    /// claim.
+    fn resolve(&mut self, backends: &[Backend], claims: &[Claimed], view: &View<'_>) -> Vec<Arc<Service>> {
+        let mut services: Vec<Arc<Service>> = Vec::new();
+        for (at, backend) in backends.iter().enumerate() {
+            let BackendRef::Service(key, port) = &backend.to else { continue };
+            let Some(service) = view.service(key) else {
+                let message = format!("Service {key} does not exist: requests for it are answered with an error");
+                self.blame(claims, at, Reason::ServiceNotFound, &message);
+                continue;
+            };
+            match find_port(&service, port) {
+                Ok(port) => {
+                    self.service.port = Some(port.number);
+                    self.backends.push(PlannedBackend { service: key.clone(), port, weight: backend.weight });
+                }
+                Err(problem) => self.blame(claims, at, Reason::PortNotFound, &problem.to_string()),
+            }
+            if !services.iter().any(|known| known.metadata.key() == *key) {
+                services.push(service);
+            }
+        }
+        services.sort_by_key(|service| service.metadata.key());
+        self.makers = services.iter().map(|service| Source::of(&**service).maker()).collect();
+        services
+    }
+
+    fn blame(&mut self, claims: &[Claimed], backend: usize, reason: Reason, message: &str) {
+        for claimed in claims {
+            let field = claimed.claim.backends.get(backend).map(|backend| backend.field.clone()).unwrap_or_default();
+            self.notes.error(&claimed.maker.object, field, reason, message);
+        }
+    }
+
+    /// One Service: its tags. Several: those of the object that names them. None: placeholders.
+    fn tag(&mut self, services: &[Arc<Service>], parent: &[String]) {
+        let tags = match services {
+            [] => tags::origin(tags::UNKNOWN),
+            [service] => Source::of(&**service).tags(),
+            _ => parent.to_vec(),
+        };
+        self.upstream.tags.clone_from(&tags);
+        self.service.tags = tags;
+    }
+
+    fn annotate(&mut self, service: &Service, view: &View<'_>) {
+        let source = Source::of(service);
+        annotations::apply(&source, &mut self.service, &mut self.notes);
+        if let Some(header) = source.meta.annotation(annotations::HOST_HEADER).filter(|header| !header.is_empty()) {
+            self.upstream.host_header = Some(header.to_owned());
+        }
+        let named = list(source.meta, PLUGINS);
+        self.plugins.extend(named.iter().map(|text| (source.reference(), PluginRef::parse(text))));
+        self.client_certificate(&source, view);
+        self.authorities(&source, view);
+    }
+
+    /// A certificate can be shown only where TLS is spoken.
+    fn client_certificate(&mut self, source: &Source<'_>, view: &View<'_>) {
+        let Some(name) = source.meta.annotation(annotations::CLIENT_CERT).filter(|name| !name.is_empty()) else {
+            return;
+        };
+        let field = annotation_field(annotations::CLIENT_CERT);
+        let protocol = self.service.protocol.as_deref().unwrap_or("http");
+        if matches!(protocol, "http" | "grpc" | "tcp" | "tls_passthrough" | "udp" | "ws") {
+            let message =
+                format!("the client certificate is not used: protocol {protocol} has no TLS; set konghq.com/protocol");
+            self.notes.error(&source.reference(), field, Reason::InvalidValue, message);
+            return;
+        }
+        let key = ObjectKey::new(source.meta.namespace.clone(), name);
+        match view.secret(&key).map(|secret| secrets::key_pair(&secret)) {
+            Some(Ok(_)) => self.client_certificate = Some(key),
+            Some(Err(problem)) => {
+                let message = format!("the client certificate is not used: Secret {key}: {problem}");
+                self.notes.error(&source.reference(), field, Reason::InvalidSecret, message);
+            }
+            None => {
+                let message = format!("the client certificate is not used: Secret {key} does not exist");
+                self.notes.error(&source.reference(), field, Reason::SecretNotFound, message);
+            }
+        }
+    }
+
+    /// Authorities by the `id` their Secrets and ConfigMaps hold.
+    fn authorities(&mut self, source: &Source<'_>, view: &View<'_>) {
+        let namespace = &source.meta.namespace;
+        let mut ids = Vec::new();
+        for (annotation, kind) in [(annotations::CA_SECRETS, "Secret"), (annotations::CA_CONFIG_MAPS, "ConfigMap")] {
+            for name in list(source.meta, annotation) {
+                let key = ObjectKey::new(namespace.clone(), name);
+                let id = if kind == "Secret" {
+                    view.secret(&key).map(|secret| secrets::text(&secret, "id").map_err(|problem| problem.to_string()))
+                } else {
+                    let missing = || "the key \"id\" is missing".to_owned();
+                    view.config_map(&key).map(|map| map.data.get("id").cloned().ok_or_else(missing))
+                };
+                let (reason, problem) = match id {
+                    Some(Ok(id)) => {
+                        ids.push(id);
+                        continue;
+                    }
+                    Some(Err(problem)) => (Reason::InvalidSecret, problem),
+                    None => (Reason::SecretNotFound, "it does not exist".to_owned()),
+                };
+                let message = format!("an authority is not trusted: {kind} {key}: {problem}");
+                self.notes.error(&source.reference(), annotation_field(annotation), reason, message);
+            }
+        }
+        if ids.is_empty() {
+            return;
+        }
+        if self.service.tls_verify != Some(true) {
+            let message = "authorities are not used: they need konghq.com/tls-verify: \"true\"";
+            let field = annotation_field(annotations::CA_SECRETS);
+            self.notes.error(&source.reference(), field, Reason::InvalidValue, message);
+        } else if self
+            .service
+            .protocol
+            .as_deref()
+            .is_none_or(|protocol| matches!(protocol, "http" | "grpc" | "tcp" | "udp" | "ws"))
+        {
+            let message = "authorities are not used: the protocol has no TLS; set konghq.com/protocol";
+            let field = annotation_field(annotations::CA_SECRETS);
+            self.notes.error(&source.reference(), field, Reason::InvalidValue, message);
+        } else {
+            ids.retain(|id| !self.service.ca_certificates.contains(id));
+            self.service.ca_certificates.extend(ids);
+        }
+    }
+
+    /// Takes out what Kong would refuse. It can only come from the annotations of the Services.
+    fn limit(&mut self, services: &[Arc<Service>], settings: &Settings) {
+        let mut refused = limits::service(&mut self.service, settings.enterprise());
+        refused.extend(limits::upstream(&mut self.upstream));
+        refused.extend(limits::tags(&mut self.service.tags));
+        limits::tags(&mut self.upstream.tags);
+        if self.client_certificate.is_some()
+            && !matches!(self.service.protocol.as_deref(), Some("https" | "tls" | "wss"))
+        {
+            self.client_certificate = None;
+            let note = limits::Refused {
+                field: "client_certificate",
+                value: self.service.protocol.clone().unwrap_or_default(),
+                wants: "protocol https or tls",
+            };
+            refused.push(note);
+        }
+        for service in services {
+            let object = reference::<Service>(service.metadata.key());
+            for refused in &refused {
+                self.notes.warn(&object, "metadata.annotations", Reason::InvalidValue, refused.to_string());
+            }
+        }
+        unset_defaults(&mut self.service);
+    }
+}
+
+/// Kong fills these in itself: leaving them out keeps the config small.
+fn unset_defaults(service: &mut silverback_kong::Service) {
+    service.retries.take_if(|retries| *retries == 5);
+    for timeout in [&mut service.connect_timeout, &mut service.read_timeout, &mut service.write_timeout] {
+        timeout.take_if(|timeout| *timeout == 60_000);
+    }
+}
+
+/// The service of a plan with the routes of its claims.
+pub fn product(
+    plan: &Plan,
+    claims: &[Claimed],
+    client_certificate: Option<String>,
+    settings: &Settings,
+) -> Option<Product> {
+    if plan.dropped.is_some() {
+        return None;
+    }
+    let mut service = plan.service.clone();
+    service.client_certificate = client_certificate;
+    let mut notes = Notes::default();
+    let mut routes = BTreeMap::new();
+    for claimed in claims {
+        for claim in &claimed.claim.routes {
+            let mut route = claim.route.clone();
+            for refused in limits::route(&mut route, settings.enterprise()) {
+                notes.warn(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, refused.to_string());
+            }
+            if let Some(known) = routes.insert(route.name.clone(), route) {
+                let message = format!("route {} is there already: the names of the objects are ambiguous", known.name);
+                notes.error(&claimed.maker.object, "metadata.name", Reason::Conflict, message);
+                routes.insert(known.name.clone(), known);
+            }
+        }
+    }
+    service.routes = routes.into_values().collect();
+    let makers = plan.makers.iter().chain(claims.iter().map(|claimed| &claimed.maker)).cloned();
+    let key = EntityKey::new(Collection::Services, &*service.name);
+    Some(Product { entities: vec![Made::new(key, &service, makers)], notes })
+}
