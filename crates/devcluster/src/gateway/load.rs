@@ -30,7 +30,8 @@ type Refused = Box<Answer>;
 /// Answers one `POST /config` whose body is within the limit.
 /// `md5` is that of the body.
 pub(crate) async fn post(shared: Arc<Shared>, headers: HeaderMap, query: String, body: Bytes, md5: String) -> Answer {
-    let load_time = shared.faults.load_time_override().unwrap_or(shared.settings.load_time).of(body.len());
+    let load_time = shared.faults.load_time_override().unwrap_or(shared.settings.load_time);
+    let parsing = load_time.parsing(body.len());
     let judge = {
         let shared = Arc::clone(&shared);
         move || judge(&shared, &headers, &query, body, md5)
@@ -41,12 +42,12 @@ pub(crate) async fn post(shared: Arc<Shared>, headers: HeaderMap, query: String,
         Ok(Err(refused)) => return *refused,
         Err(_) => return Answer::unexpected(),
     };
-    pause(load_time * 3 / 4).await;
+    pause(parsing).await;
     let Ok(_lock) = shared.loading.try_lock() else {
         return Answer::message(StatusCode::TOO_MANY_REQUESTS, "Currently loading previous configuration")
             .retry_after(10);
     };
-    pause(load_time / 4).await;
+    pause(load_time.locked).await;
     shared.accept(judged.hash, judged.text, judged.entities);
     Answer::json_text(StatusCode::CREATED, judged.answer)
 }

@@ -45,20 +45,22 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// How long a gateway takes to load a config. A quarter of it holds the load lock (a second POST in that time is
-/// told 429), the rest is parsing, which Kong does for several POSTs at once.
+/// How long a gateway takes to load a config. Kong parses several configs at once, so that an older one may land
+/// after a newer one; only the last step is done one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoadTime {
-    /// For any config.
+    /// Parsing any config.
     pub base: Duration,
-    /// For each MiB of the body. A real gateway takes about 1 s on a small machine.
+    /// Parsing each MiB of it. A real gateway takes about 1 s on a small machine.
     pub per_mib: Duration,
+    /// The last step. A second config that gets there meanwhile is answered 429.
+    pub locked: Duration,
 }
 
 impl LoadTime {
-    /// The time for a body of that many bytes.
+    /// The time to parse a body of that many bytes.
     #[must_use]
-    pub fn of(&self, bytes: usize) -> Duration {
+    pub fn parsing(&self, bytes: usize) -> Duration {
         let mib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
         self.base + self.per_mib.saturating_mul(mib) / 1024
     }

@@ -1,7 +1,7 @@
 //! Takes a completed table apart into entities, and checks on the way that names and ids are unique and that
 //! references lead somewhere.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -187,7 +187,7 @@ impl Collected<'_> {
             {
                 flat.insert("ttl".to_owned(), ttl.clone());
             }
-            entities.entry(*kind).or_insert_with(BTreeMap::new).insert(id.clone(), flat);
+            entities.entry(*kind).or_default().insert(id.clone(), flat);
         }
         if errors.is_empty() { Ok(entities) } else { Err(Some(errors)) }
     }

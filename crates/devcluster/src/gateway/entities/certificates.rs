@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::schema::check::Check;
 use super::super::schema::custom::{self, Custom};
+use super::super::schema::validate;
 use super::super::schema::{Field, Record, Schema};
 use super::{custom as field, id, names, seconds, tags};
 
@@ -114,6 +115,14 @@ pub(super) fn keys() -> Schema {
         ("updated_at", seconds()),
     ])
     .check(Check::MutuallyExclusive(names(["jwk", "pem"])))
-    .check(Check::AtLeastOneOf(names(["jwk", "pem"])));
+    .check(Check::AtLeastOneOf(names(["jwk", "pem"])))
+    .check(Check::Custom(&["jwk", "kid"], |key| {
+        let Some(jwk) = key.get("jwk").filter(|jwk| !validate::is_vault_reference(jwk)).and_then(Value::as_str) else {
+            return Ok(());
+        };
+        let jwk: Value = serde_json::from_str(jwk).map_err(|_| "could not json decode jwk string".to_owned())?;
+        let same = jwk.get("kid") == key.get("kid");
+        if same { Ok(()) } else { Err("kid in jwk.kid must be equal to keys.kid".to_owned()) }
+    }));
     Schema::new("keys", record).endpoint_key("name").cache_key(&["kid", "set"])
 }

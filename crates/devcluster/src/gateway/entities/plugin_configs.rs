@@ -1,12 +1,14 @@
 //! The configs of the plugins that are met most. Others are taken as they come, unless their schemas are given as
 //! documents.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::super::schema::check::{Check, Match};
 use super::super::schema::custom::Custom;
 use super::super::schema::rule::Rule;
-use super::super::schema::{Effect, Field, Record, Shorthand};
+use super::super::schema::{Effect, Field, Kind, Record, Shorthand};
 use super::{PROTOCOLS, custom, names, path, pattern, port};
 
 /// What is special about a plugin, when it is known here.
@@ -24,12 +26,37 @@ pub(super) fn known(name: &str) -> Option<Record> {
         "key-auth" => key_auth(),
         "prometheus" => prometheus(),
         "rate-limiting" => rate_limiting(),
+        "redirect" => redirect(),
         "request-size-limiting" => request_size_limiting(),
         "request-termination" => request_termination(),
         "request-transformer" => request_transformer(),
         "response-transformer" => response_transformer(),
         _ => return None,
     })
+}
+
+/// Fields of plugins that must hold a URL, which no document tells.
+const URLS: [(&str, &str); 6] = [
+    ("acme", "api_uri"),
+    ("aws-lambda", "proxy_url"),
+    ("http-log", "http_endpoint"),
+    ("opentelemetry", "logs_endpoint"),
+    ("opentelemetry", "traces_endpoint"),
+    ("zipkin", "http_endpoint"),
+];
+
+/// A plugin's record as a document has it, with the rules that documents do not tell.
+pub(super) fn refined(name: &str, record: &Record) -> Record {
+    let mut record = record.clone();
+    if let Some(Kind::Record(config)) = record.fields.get_mut("config").map(|field| &mut field.kind) {
+        let config = Arc::make_mut(config);
+        for (_, url) in URLS.iter().filter(|(plugin, _)| *plugin == name) {
+            if let Some(field) = config.fields.get_mut(*url) {
+                *field = field.clone().rule(Rule::Custom(Custom::Url));
+            }
+        }
+    }
+    record
 }
 
 fn flag(default: bool) -> Field {
@@ -85,7 +112,7 @@ fn correlation_id() -> Record {
 
 fn cors() -> Record {
     let methods = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
-    plugin([
+    not_on_consumers(plugin([
         ("origins", strings()),
         ("headers", strings()),
         ("exposed_headers", strings()),
@@ -94,7 +121,7 @@ fn cors() -> Record {
         ("credentials", flag(false)),
         ("private_network", flag(false)),
         ("preflight_continue", flag(false)),
-    ])
+    ]))
 }
 
 fn ip_restriction() -> Record {
@@ -218,6 +245,14 @@ fn redis_shorthands() -> Vec<Shorthand> {
         old("timeout", Field::integer()),
         old("database", Field::integer()),
     ]
+}
+
+fn redirect() -> Record {
+    plugin([
+        ("status_code", Field::integer().required().default(301).between(100, 599)),
+        ("location", custom(Custom::Url).required()),
+        ("keep_incoming_path", Field::boolean().default(false)),
+    ])
 }
 
 fn request_size_limiting() -> Record {

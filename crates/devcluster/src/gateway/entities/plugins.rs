@@ -56,7 +56,7 @@ pub(crate) const NAMES: [(&str, i64); 45] = [
     ("acl", 950),
 ];
 
-/// `documents` are schemas read from files; they come before those known here.
+/// `documents` are schemas read from files, for the plugins that are not known here.
 pub(super) fn plugins(documents: &BTreeMap<String, Arc<Record>>) -> Schema {
     let protocols = |protocols: &[&str]| {
         let options = protocols.iter().map(|protocol| (*protocol).into()).collect();
@@ -77,9 +77,10 @@ pub(super) fn plugins(documents: &BTreeMap<String, Arc<Record>>) -> Schema {
         ("tags", tags()),
     ]);
     let special = |name: &str| {
-        let known = documents.get(name).map(|record| Record::clone(record)).or_else(|| plugin_configs::known(name));
+        let document = || documents.get(name).map(|record| plugin_configs::refined(name, record));
         // Of an unknown plugin, the protocols are the common ones and the config is taken as it comes.
-        let mut special = known.unwrap_or_else(|| Record::new([("config", Field::new(Kind::Any))]));
+        let unknown = || Record::new([("config", Field::new(Kind::Any))]);
+        let mut special = plugin_configs::known(name).or_else(document).unwrap_or_else(unknown);
         special.fields.entry("protocols".to_owned()).or_insert_with(|| protocols(&HTTP_PROTOCOLS));
         Arc::new(record.specialised(&special))
     };

@@ -176,7 +176,7 @@ impl Check {
                 Some(format!("values of these fields must be distinct: {}", names(fields)))
             }
             Self::MutuallyRequired(fields)
-                if !any_error(errors, fields) && !(set(fields) == 0 || set(fields) == fields.len()) =>
+                if !any_error(errors, fields) && (1..fields.len()).contains(&set(fields)) =>
             {
                 Some(format!("all or none of these fields must be set: {}", names(fields)))
             }

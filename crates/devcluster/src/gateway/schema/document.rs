@@ -8,6 +8,9 @@ use super::custom;
 use super::rule::Rule;
 use super::{Effect, Field, Kind, Record, Shorthand};
 
+/// The kinds that others refer to.
+const REFERABLE: [&str; 6] = ["certificates", "consumers", "key_sets", "routes", "services", "upstreams"];
+
 /// Reads a record: `fields`, `entity_checks` and `shorthand_fields`. What is not understood is left out, so a
 /// document can only be judged too mildly.
 pub(crate) fn record(document: &Value) -> Record {
@@ -44,13 +47,11 @@ fn field(definition: &Value) -> Field {
         "array" => Kind::Array(part("elements")),
         "set" => Kind::Set(part("elements")),
         "map" => Kind::Map(part("keys"), part("values")),
+        "record" if definition["abstract"] == true => Kind::Any,
         "record" => Kind::Record(record(definition).into()),
-        "foreign" => match definition["reference"].as_str() {
-            Some("consumers") => Kind::Foreign("consumers"),
-            Some("services") => Kind::Foreign("services"),
-            Some("routes") => Kind::Foreign("routes"),
-            _ => Kind::Any,
-        },
+        "foreign" => {
+            REFERABLE.into_iter().find(|kind| definition["reference"] == **kind).map_or(Kind::Any, Kind::Foreign)
+        }
         _ => Kind::Any,
     };
     let flag = |name: &str| definition[name].as_bool();
@@ -63,6 +64,7 @@ fn field(definition: &Value) -> Field {
     // Records are filled in unless a document says otherwise.
     field.required = flag("required").unwrap_or(matches!(field.kind, Kind::Record(_)));
     field.auto = flag("auto").unwrap_or_default();
+    field.unique = flag("unique").unwrap_or_default();
     field.referenceable = flag("referenceable").unwrap_or_default();
     field.default = definition.get("default").cloned();
     field.null_only = definition.get("eq").is_some_and(Value::is_null);
@@ -192,13 +194,21 @@ fn write_field(field: &Field) -> Value {
             written.insert(name.to_owned(), true.into());
         }
     }
-    if let Some(default) = &field.default {
+    if field.null_only {
+        written.insert("eq".to_owned(), Value::Null);
+    }
+    if let Some(default) = field.default.as_ref().filter(|default| !default.is_null()) {
         written.insert("default".to_owned(), default.clone());
     }
     for rule in &field.rules {
         match rule {
             Rule::OneOf(options) => drop(written.insert("one_of".to_owned(), options.clone().into())),
+            Rule::NotOneOf(options) => drop(written.insert("not_one_of".to_owned(), options.clone().into())),
             Rule::Between(from, to) => drop(written.insert("between".to_owned(), json!([from, to]))),
+            Rule::GreaterThan(limit) => drop(written.insert("gt".to_owned(), json!(limit))),
+            Rule::LenMin(least) => drop(written.insert("len_min".to_owned(), json!(least))),
+            Rule::StartsWith(start) => drop(written.insert("starts_with".to_owned(), start.as_str().into())),
+            Rule::Uuid => drop(written.insert("uuid".to_owned(), true.into())),
             _ => {}
         }
     }

@@ -33,10 +33,6 @@ impl Errors {
         Self::Text(text.into())
     }
 
-    pub(crate) fn list(texts: impl IntoIterator<Item = String>) -> Self {
-        Self::Table((1..).map(Key::Index).zip(texts.into_iter().map(Self::Text)).collect())
-    }
-
     pub(crate) fn has_crashed(&self) -> bool {
         match self {
             Self::Text(_) => false,

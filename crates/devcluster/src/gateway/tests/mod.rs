@@ -9,8 +9,10 @@ use serde_json::json;
 
 use super::*;
 
+mod golden;
 mod recordings;
 mod replay;
+mod tables;
 
 const SOON: Duration = Duration::from_secs(10);
 const CONFIG: &str =
@@ -132,14 +134,19 @@ async fn cuts_an_answer_though_the_config_took_effect() {
 #[tokio::test]
 async fn a_second_post_while_one_loads_is_told_to_come_back() {
     let gateway = gateway().await;
-    let slow = LoadTime { base: Duration::from_secs(1), per_mib: Duration::ZERO };
-    gateway.faults().load_time(slow);
+    gateway.faults().load_time(LoadTime { locked: Duration::from_secs(600), ..LoadTime::default() });
     let addr = gateway.admin_addr();
-    let one = tokio::spawn(async move { call(addr, "POST", "/config", "text/yaml", CONFIG).await.unwrap().0 });
-    let two = tokio::spawn(async move { call(addr, "POST", "/config", "text/yaml", CONFIG).await.unwrap().0 });
-    let mut statuses = [one.await.unwrap().as_u16(), two.await.unwrap().as_u16()];
-    statuses.sort_unstable();
-    assert_eq!(statuses, [201, 429]);
+    let first = tokio::spawn(async move { call(addr, "POST", "/config", "text/yaml", CONFIG).await.is_ok() });
+    let is_loading = async {
+        while gateway.shared.loading.try_lock().is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, is_loading).await.unwrap();
+    let (status, answer) = post(&gateway, CONFIG).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer["message"], "Currently loading previous configuration");
+    first.abort();
 }
 
 #[tokio::test]

@@ -21,15 +21,19 @@ pub(super) struct Recording {
     pub(super) answer: String,
 }
 
-/// The folder of that name among the shared references, or a notice on the test's output.
+/// The folder of that name among the shared references.
 pub(super) fn folder(name: &str) -> Option<PathBuf> {
+    shared(&format!("reference/{name}"))
+}
+
+/// A folder of the shared material, or a notice on the test's output.
+pub(super) fn shared(path: &str) -> Option<PathBuf> {
     let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    let shared = std::env::var_os("SILVERBACK_SHARED").map_or_else(beside, PathBuf::from);
-    let folder = shared.join("reference").join(name);
+    let folder = std::env::var_os("SILVERBACK_SHARED").map_or_else(beside, PathBuf::from).join(path);
     if folder.is_dir() {
         return Some(folder);
     }
-    println!("SKIPPED: no folder `{name}` among the shared references; SILVERBACK_SHARED names their place");
+    println!("SKIPPED: `{path}` is not among the shared material; SILVERBACK_SHARED names its place");
     None
 }
 
