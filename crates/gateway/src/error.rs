@@ -122,7 +122,8 @@ fn way_out(error: &rustls::Error) -> &'static str {
         rustls::Error::InvalidCertificate(Fault::NotValidForName | Fault::NotValidForNameContext { .. }) => {
             "give its Admin API a certificate for that name, or set --kong-admin-tls-server-name to a name it has"
         }
-        rustls::Error::InvalidCertificate(Fault::UnknownIssuer) => {
+        // A bad signature is that of another authority of the same name.
+        rustls::Error::InvalidCertificate(Fault::UnknownIssuer | Fault::BadSignature) => {
             "set --kong-admin-ca-cert to the authority that signed its Admin API's certificate"
         }
         rustls::Error::InvalidCertificate(_) => "renew its Admin API's certificate",

@@ -108,4 +108,18 @@ mod tests {
         assert!(Facts::parse(b"[]").is_err());
         assert!(Facts::parse(b"<html>").is_err());
     }
+
+    #[test]
+    fn reads_what_a_real_gateway_said() {
+        let Some(folder) = crate::tests::recordings() else { return };
+        let text = std::fs::read_to_string(folder.join("001-get-root.txt")).unwrap();
+        let body = text.split("\n\n").find(|part| part.trim_start().starts_with('{')).unwrap();
+        let facts = Facts::parse(body.trim().as_bytes()).unwrap();
+        assert_eq!(
+            (facts.version.as_str(), facts.edition.as_str(), facts.database.as_str()),
+            ("3.9.3", "community", "off")
+        );
+        assert_eq!((facts.routing(), facts.body_limit), (Some(Routing::Fields), Some(10 << 20)));
+        assert!(facts.plugins.len() > 40 && facts.plugins.contains("rate-limiting"), "{:?}", facts.plugins);
+    }
 }
