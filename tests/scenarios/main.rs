@@ -1,1 +1,12 @@
-//! Whole-system scenarios.
+//! Whole-system scenarios: the product's own binaries against a real API server and stand-in gateways.
+//!
+//! They know the product from outside alone: flags, gRPC, lines on stderr, Kubernetes objects, gateways' configs.
+
+mod story;
+
+mod bad_input;
+mod election;
+mod pipeline;
+mod processes;
+mod reflection;
+mod workspace_rules;

@@ -1,0 +1,16 @@
+//! What scenarios are told with.
+
+mod cluster;
+mod gateways;
+mod manifests;
+mod services;
+
+use std::time::Duration;
+
+pub(crate) use cluster::Cluster;
+pub(crate) use gateways::{Backend, Gateways, backend, routes_to};
+pub(crate) use manifests::{endpoints, ingress, service};
+pub(crate) use services::{Ports, Service, channel};
+
+/// Generous, for machines that do much else at once; what is awaited comes within milliseconds.
+pub(crate) const SOON: Duration = Duration::from_secs(30);

@@ -1,0 +1,120 @@
+//! The product's services, each in a process of its own with nothing in its environment.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use silverback_test_support::{Process, binary, eventually, free_ports};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tonic::transport::Channel;
+
+use super::{Gateways, SOON};
+
+/// Where the services of one replica listen.
+#[derive(Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) watcher: u16,
+    pub(crate) translator: u16,
+    pub(crate) pusher: u16,
+}
+
+impl Ports {
+    /// Free ones.
+    pub(crate) fn choose() -> anyhow::Result<Self> {
+        let [watcher, translator, pusher] = free_ports()?;
+        Ok(Self { watcher, translator, pusher })
+    }
+}
+
+/// A running service, or all three of them in one process.
+pub(crate) struct Service {
+    pub(crate) process: Process,
+    health: u16,
+}
+
+impl Service {
+    /// `silverback run`.
+    pub(crate) fn run(name: &str, ports: Ports, gateways: &Gateways, args: &[&str]) -> anyhow::Result<Self> {
+        let mut all = vec!["run".to_owned(), format!("--kong-admin-url={}", gateways.urls())];
+        all.push(listen("watcher", ports.watcher));
+        all.push(listen("translator", ports.translator));
+        all.push(listen("pusher", ports.pusher));
+        Self::start(name, "silverback", all, args)
+    }
+
+    /// `silverback-watcher`.
+    pub(crate) fn watcher(ports: Ports, args: &[&str]) -> anyhow::Result<Self> {
+        Self::start("watcher", "silverback-watcher", vec![listen("watcher", ports.watcher)], args)
+    }
+
+    /// `silverback-translator`.
+    pub(crate) fn translator(ports: Ports, args: &[&str]) -> anyhow::Result<Self> {
+        let watcher = format!("--watcher-url=http://127.0.0.1:{}", ports.watcher);
+        Self::start("translator", "silverback-translator", vec![listen("translator", ports.translator), watcher], args)
+    }
+
+    /// `silverback-pusher`.
+    pub(crate) fn pusher(ports: Ports, gateways: &Gateways, args: &[&str]) -> anyhow::Result<Self> {
+        let translator = format!("--translator-url=http://127.0.0.1:{}", ports.translator);
+        let gateways = format!("--kong-admin-url={}", gateways.urls());
+        Self::start("pusher", "silverback-pusher", vec![listen("pusher", ports.pusher), translator, gateways], args)
+    }
+
+    fn start(name: &str, program: &str, mut all: Vec<String>, args: &[&str]) -> anyhow::Result<Self> {
+        let [health, metrics] = free_ports()?;
+        all.push(format!("--health-probe-bind-address=127.0.0.1:{health}"));
+        all.push(format!("--metrics-bind-address=127.0.0.1:{metrics}"));
+        all.extend(args.iter().copied().map(str::to_owned));
+        Ok(Self { process: Process::spawn(name, &binary(program)?, all, &[])?, health })
+    }
+
+    /// Waits until /readyz says so.
+    pub(crate) async fn is_ready(&self) -> anyhow::Result<()> {
+        eventually("/readyz says ok", SOON, async || match get(self.health, "/readyz").await {
+            Ok((200, _)) => Ok(()),
+            Ok((status, text)) => Err(format!("{status}: {text}")),
+            Err(error) => Err(format!("{error:#}; {}", self.process.lines().join("\n"))),
+        })
+        .await
+    }
+
+    /// Waits until /readyz names all of these as missing.
+    pub(crate) async fn waits_for(&self, parts: &[&str]) -> anyhow::Result<()> {
+        eventually(&format!("/readyz names {parts:?}"), SOON, async || match get(self.health, "/readyz").await {
+            Ok((500, text)) if parts.iter().all(|part| text.contains(part)) => Ok(()),
+            Ok((status, text)) => Err(format!("{status}: {text}")),
+            Err(error) => Err(format!("{error:#}")),
+        })
+        .await
+    }
+
+    /// Waits for its end, which must be a refusal, and gives what it said.
+    pub(crate) async fn refuses(&self) -> anyhow::Result<String> {
+        let status = self.process.wait_exit(SOON).await?;
+        ensure!(matches!(status.code(), Some(1 | 2)), "it ended with {status}");
+        // The pipe may be read a little later than the end is seen.
+        self.process.wait_for_line("error", Duration::from_secs(5)).await?;
+        Ok(self.process.lines().join("\n"))
+    }
+}
+
+fn listen(service: &str, port: u16) -> String {
+    format!("--{service}-bind-address=127.0.0.1:{port}")
+}
+
+/// A lazy connection.
+pub(crate) fn channel(port: u16) -> anyhow::Result<Channel> {
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://127.0.0.1:{port}"))?;
+    Ok(endpoint.connect_timeout(Duration::from_secs(5)).connect_lazy())
+}
+
+/// Status and body of a GET.
+async fn get(port: u16, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let status = head.split(' ').nth(1).context("no status")?.parse()?;
+    Ok((status, body.to_owned()))
+}
