@@ -7,6 +7,9 @@ use proptest::prelude::*;
 
 use crate::{Derived, Footprint, Graph, Index, Input};
 
+/// Routes that resolve, and the number of classes.
+type Entity = (Vec<(u8, Option<u32>)>, usize);
+
 /// A little ingress controller: routes refer to services, slices hold a service's endpoints, a setting counts in all.
 struct Model {
     graph: Graph,
@@ -20,7 +23,7 @@ struct Model {
     upstreams: Derived<u8, Vec<u32>>,
     resolved: Derived<u8, Option<u32>>,
     by_target: Index<u8, u8>,
-    entities: Derived<u8, (Vec<(u8, Option<u32>)>, usize)>,
+    entities: Derived<u8, Entity>,
 }
 
 fn model() -> Model {
@@ -135,7 +138,7 @@ impl World {
             .filter(|(_, (_, class))| on(class))
             .map(|(key, (service, _))| (*key, resolve(service)))
             .collect();
-        let mut entities: BTreeMap<u8, (Vec<(u8, Option<u32>)>, usize)> = BTreeMap::new();
+        let mut entities: BTreeMap<u8, Entity> = BTreeMap::new();
         for (key, value) in &resolved {
             let (service, class) = self.routes[key];
             for group in BTreeSet::from([service, class]) {
@@ -150,7 +153,7 @@ impl World {
 struct Outputs {
     upstreams: BTreeMap<u8, Vec<u32>>,
     resolved: BTreeMap<u8, Option<u32>>,
-    entities: BTreeMap<u8, (Vec<(u8, Option<u32>)>, usize)>,
+    entities: BTreeMap<u8, Entity>,
 }
 
 fn plain<K: Ord, V: Clone>(all: Vec<(K, Arc<V>)>) -> BTreeMap<K, V> {

@@ -32,4 +32,6 @@ pub struct Commit {
     pub content: SetDigest,
     /// Number of entities.
     pub entities: u64,
+    /// Whether its routes match by expressions: only gateways of that router flavour can take it.
+    pub expressions: bool,
 }

@@ -179,6 +179,7 @@ impl From<&Commit> for v1::Commit {
             inputs: Some((&commit.inputs).into()),
             content: commit.content.to_string(),
             entities: commit.entities,
+            expressions: commit.expressions,
             ..Self::default()
         }
     }
@@ -192,6 +193,7 @@ impl TryFrom<v1::Commit> for Commit {
             inputs: commit.inputs.ok_or(InvalidFrame::missing("inputs"))?.try_into()?,
             content: SetDigest(digest("content", &commit.content)?),
             entities: commit.entities,
+            expressions: commit.expressions,
         })
     }
 }
@@ -215,6 +217,7 @@ mod tests {
             },
             content: SetDigest(Digest::of(b"c")),
             entities: 3,
+            expressions: true,
         };
         assert_eq!(Commit::try_from(v1::Commit::from(&commit)), Ok(commit));
     }

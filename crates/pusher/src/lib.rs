@@ -1,1 +1,152 @@
-//! silverback-pusher
+//! The pusher: brings the configuration to every gateway, if it is the one elected to.
+//!
+//! Every replica follows a translator and every gateway, so that any of them can take over at once. Translates nothing.
+
+mod args;
+mod discover;
+mod fleet;
+mod follow;
+mod gateways_service;
+mod lead;
+mod metrics;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use silverback_cluster::ClusterArgs;
+use silverback_gateway::Connector;
+use silverback_lease::{Elector, LeaseName, Naming};
+use silverback_model::Lineage;
+use silverback_proto::v1::gateways_server::GatewaysServer;
+use silverback_service::Context;
+use silverback_service::grpc::GrpcServer;
+use silverback_sync::Mode;
+use silverback_sync::client::{Follower, Servers, watch_config};
+use tokio::sync::watch;
+
+pub use args::{ElectionArgs, Force, GatewayArgs, PusherArgs};
+use follow::Desired;
+use gateways_service::{Election, GatewaysService};
+use lead::Lead;
+
+/// Where a pod finds its own namespace.
+const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Runs the pusher until the shutdown.
+///
+/// # Errors
+/// When a setting cannot be used. Translators, gateways and an API server that do not answer are waited for.
+pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> anyhow::Result<()> {
+    let timing = args.election.timing()?;
+    let connector = Connector::new(args.gateways.client_settings(args.proxy_timeout_seconds)?)?;
+    let static_endpoints = args.gateways.static_endpoints()?;
+    let elects = args.election.is_on(args.gateways.kong_admin_svc.is_some(), &static_endpoints);
+    let client = if elects || args.gateways.kong_admin_svc.is_some() {
+        let why = if elects { "an election needs the API server" } else { "--kong-admin-svc needs the API server" };
+        Some(cluster.connect().await.context(why)?.client)
+    } else {
+        None
+    };
+
+    let (desired_tx, desired) = watch::channel::<Option<Arc<Desired>>>(None);
+    let (pushed_tx, pushed) = watch::channel(None);
+    let identity =
+        args.election.election_identity.clone().unwrap_or_else(|| silverback_lease::name::identity(&hostname()));
+    let election = match client.clone().filter(|_| elects) {
+        Some(client) => {
+            let settings = silverback_lease::Settings {
+                lease: lease_name(&args.election)?,
+                identity: identity.clone(),
+                lineage: Lineage::default(),
+                timing,
+            };
+            tracing::info!(lease = %settings.lease, identity, "electing who pushes");
+            let lease = settings.lease.clone();
+            let (elector, handle) = Elector::new(client, settings, pushed);
+            tokio::spawn(elector.run());
+            Some(Election { lease, handle })
+        }
+        None => {
+            tracing::info!("no election: this replica always pushes");
+            None
+        }
+    };
+    let handle = election.as_ref().map(|election| election.handle.clone());
+    let lead = match &handle {
+        Some(handle) => Lead::of(handle.clone(), desired.clone()),
+        None => Lead::always(),
+    };
+
+    let (endpoints_tx, endpoints) = watch::channel(static_endpoints);
+    if let (Some(service), Some(client)) = (args.gateways.kong_admin_svc.clone(), client) {
+        let names = args.gateways.kong_admin_svc_port_names.clone();
+        tokio::spawn(discover::run(client, service, names, endpoints_tx));
+    }
+    let metrics = metrics::Metrics::register(&context.metrics);
+    tokio::spawn(count_leading(metrics.clone(), lead.epoch.clone(), handle.is_none()));
+    let (targets_tx, targets) = watch::channel(None);
+    tokio::spawn(fleet::aim(desired, lead.epoch.clone(), targets_tx, pushed_tx));
+    let (reports_tx, reports) = watch::channel(fleet::Reports::new());
+    let fleet =
+        fleet::Fleet { connector, lead, targets, reports: reports_tx, metrics, shutdown: context.shutdown.clone() };
+
+    let server =
+        GrpcServer { flag: "--pusher-bind-address", listen: args.pusher_bind_address, name: "silverback.v1.Gateways" };
+    let service = GatewaysService { reports, election, identity };
+    let served = server.serve(&context, |routes| {
+        routes.add_service(GatewaysServer::new(service));
+    });
+    let servers = Servers { urls: args.translator_url.clone(), tls: None, client: "pusher".into() };
+    let follower = Follower::new(servers, watch_config, Mode::PerCommit);
+    let followed = async {
+        tokio::select! {
+            () = follow::run(follower, desired_tx, &context) => (),
+            () = context.shutdown.cancelled() => (),
+        }
+        Ok(())
+    };
+    // The tasks finish or cut their pushes before the Lease is let go, so that no two pushers overlap.
+    let pushed = async {
+        fleet.run(endpoints).await;
+        if let Some(handle) = handle {
+            handle.release().await;
+        }
+        Ok(())
+    };
+    tokio::try_join!(served, followed, pushed)?;
+    Ok(())
+}
+
+fn lease_name(args: &ElectionArgs) -> anyhow::Result<LeaseName> {
+    let from_pod = std::env::var("POD_NAMESPACE").ok().or_else(|| std::fs::read_to_string(POD_NAMESPACE_FILE).ok());
+    let naming = Naming {
+        id: args.election_id.clone(),
+        namespace: args.election_namespace.clone(),
+        lease_name: args.election_lease_name.clone(),
+        pod_namespace: from_pod.map(|namespace| namespace.trim().to_owned()),
+    };
+    Ok(naming.resolve()?)
+}
+
+fn hostname() -> String {
+    let from_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = std::env::var("HOSTNAME").ok().or_else(from_kernel).unwrap_or_default();
+    match name.trim() {
+        "" => "silverback".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+async fn count_leading(
+    metrics: metrics::Metrics,
+    mut epoch: watch::Receiver<Option<silverback_model::Epoch>>,
+    always: bool,
+) {
+    loop {
+        let leads = always || epoch.borrow_and_update().is_some();
+        metrics.leading.set(i64::from(leads));
+        if epoch.changed().await.is_err() {
+            return;
+        }
+    }
+}

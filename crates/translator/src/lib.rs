@@ -1,1 +1,93 @@
-//! silverback-translator
+//! The translator: follows Kubernetes state and serves the gateways' configuration made from it.
+//!
+//! Holds a replica of the state and the derived configuration. Talks to no API server and to no gateway.
+
+mod args;
+mod config_service;
+mod pipeline;
+mod redact;
+
+use std::sync::{Arc, Mutex};
+
+use silverback_proto::v1::config_server::ConfigServer;
+use silverback_service::Context;
+use silverback_service::grpc::GrpcServer;
+use silverback_sync::client::{Event, Follower, Servers, watch_state};
+use silverback_sync::{Mode, Received};
+
+pub use args::TranslatorArgs;
+use config_service::ConfigService;
+use pipeline::Pipeline;
+
+/// Runs the translator until the shutdown.
+///
+/// # Errors
+/// When a setting cannot be used. A watcher that does not answer is looked for, and readiness says so.
+pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
+    let metrics = pipeline::Metrics::register(&context.metrics);
+    let pipeline = Pipeline::new(args.settings()?, metrics);
+    let service = ConfigService { publisher: pipeline.publisher(), diagnostics: pipeline.diagnostics() };
+    let server = GrpcServer {
+        flag: "--translator-bind-address",
+        listen: args.translator_bind_address,
+        name: "silverback.v1.Config",
+    };
+    let publisher = pipeline.publisher();
+    let served = server.serve(&context, |routes| {
+        routes.add_service(ConfigServer::new(service));
+    });
+    let servers = Servers { urls: args.watcher_url.clone(), tls: None, client: "translator".into() };
+    let follower = Follower::new(servers, watch_state, Mode::PerCollection);
+    let drained = async {
+        context.shutdown.cancelled().await;
+        publisher.write(|publisher| publisher.send_away("this translator stops"));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = served => result,
+        () = follow(follower, pipeline, &context) => Ok(()),
+        () = drained => Ok(()),
+    }
+}
+
+/// The one task that owns the replica and the derived configuration.
+async fn follow(mut follower: Follower, mut pipeline: Pipeline, context: &Context) {
+    context.readiness.block("translator", "no watcher was reached yet");
+    let mut lost = String::new();
+    loop {
+        match follower.next().await {
+            Event::Connected { server } => {
+                tracing::info!(watcher = server, held = follower.replica().len(), "following a watcher");
+                lost.clear();
+            }
+            Event::Lost { server, cause } => {
+                let cause = cause.to_string();
+                if cause != lost {
+                    tracing::warn!(watcher = server, "{cause}; check --watcher-url; what is known is kept");
+                }
+                lost = cause;
+            }
+            Event::Received(Received::Deltas(deltas)) => pipeline.take(deltas, follower.replica()),
+            Event::Received(_) => (),
+        }
+        report(&follower, &lost, context);
+    }
+}
+
+fn report(follower: &Follower, lost: &str, context: &Context) {
+    let replica = follower.replica();
+    if replica.is_whole() {
+        return context.readiness.clear("translator");
+    }
+    let why = match replica.missing().as_slice() {
+        [] if lost.is_empty() => "no watcher was reached yet".to_owned(),
+        [] => lost.to_owned(),
+        [first, rest @ ..] if rest.is_empty() => format!("{first} was never seen whole"),
+        [first, rest @ ..] => format!("{first} and {} more were never seen whole", rest.len()),
+    };
+    context.readiness.block("translator", why);
+}
+
+/// Diagnostics of every object that has any, shared with the service that shows them.
+type Diagnostics =
+    Arc<Mutex<std::collections::BTreeMap<silverback_model::ObjectRef, Vec<silverback_translation::Diagnostic>>>>;

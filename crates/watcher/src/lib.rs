@@ -1,1 +1,149 @@
-//! silverback-watcher
+//! The watcher: streams Kubernetes state, or a folder of manifests, to whoever follows.
+//!
+//! Holds trimmed objects of every watched kind. Knows no rule of Kong's, and nobody who follows.
+
+mod args;
+mod folder;
+mod kinds;
+mod kubernetes;
+mod redact;
+mod state_service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use silverback_cluster::{Cluster, ClusterArgs};
+use silverback_model::{CollectionId, Lineage, rules};
+use silverback_proto::v1::state_server::StateServer;
+use silverback_resources::registry::{self, Kind};
+use silverback_service::grpc::GrpcServer;
+use silverback_service::{Context, Readiness};
+use silverback_sync::{Publisher, SharedPublisher};
+use tokio_util::sync::CancellationToken;
+
+pub use args::WatcherArgs;
+pub use kinds::KindSwitches;
+
+/// Runs the watcher until the shutdown.
+///
+/// # Errors
+/// When a setting cannot be used. A cluster that does not answer is waited for, and readiness says so.
+pub async fn run(cluster: ClusterArgs, args: WatcherArgs, context: Context) -> anyhow::Result<()> {
+    let kinds: Arc<[&'static Kind]> = args.kinds.kinds().into();
+    if args.from.is_empty() {
+        let cluster = cluster.connect().await?;
+        context.readiness.block("watcher", format!("the API server at {} was not reached yet", cluster.url));
+        let Some(lineage) = await_lineage(&cluster, &context.shutdown).await else { return Ok(()) };
+        let namespaces: Arc<[String]> = args.watch_namespace.clone().into();
+        let collections = kubernetes::collections(&kinds, &namespaces).map(|(_, id)| id);
+        let publisher = publisher(lineage, collections);
+        let shutdown = context.shutdown.clone();
+        let source = kubernetes::KubernetesSource {
+            cluster,
+            publisher: publisher.clone(),
+            kinds: kinds.clone(),
+            namespaces,
+            shutdown,
+        };
+        serve(&args, &context, publisher, kinds, async {
+            source.run().await;
+            Ok(())
+        })
+        .await
+    } else {
+        let lineage = Lineage(format!("folder-{:016x}", rand::random::<u64>()));
+        let publisher = publisher(lineage, kinds.iter().map(|kind| CollectionId::all(kind.id.as_str())));
+        let source = folder::FolderSource {
+            paths: args.from.clone(),
+            publisher: publisher.clone(),
+            kinds: kinds.to_vec(),
+            shutdown: context.shutdown.clone(),
+        };
+        serve(&args, &context, publisher, kinds, source.run()).await
+    }
+}
+
+fn publisher(lineage: Lineage, collections: impl Iterator<Item = CollectionId>) -> SharedPublisher {
+    SharedPublisher::new(Publisher::new(lineage, registry::trim_digest(), collections))
+}
+
+async fn serve(
+    args: &WatcherArgs,
+    context: &Context,
+    publisher: SharedPublisher,
+    kinds: Arc<[&'static Kind]>,
+    source: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let service = state_service::StateService { publisher: publisher.clone(), kinds };
+    let server =
+        GrpcServer { flag: "--watcher-bind-address", listen: args.watcher_bind_address, name: "silverback.v1.State" };
+    let served = server.serve(context, |routes| {
+        routes.add_service(StateServer::new(service));
+    });
+    let ready = report_readiness(publisher.clone(), context.readiness.clone());
+    let drained = async {
+        context.shutdown.cancelled().await;
+        publisher.write(|publisher| publisher.send_away("this watcher stops"));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = served => result,
+        result = async { tokio::try_join!(source, async { ready.await; Ok(()) }) } => result.map(|_| ()),
+        () = drained => Ok(()),
+    }
+}
+
+/// Names every collection that was never seen whole.
+async fn report_readiness(publisher: SharedPublisher, readiness: Readiness) {
+    let mut moved = publisher.moved();
+    let mut missing = usize::MAX;
+    loop {
+        moved.borrow_and_update();
+        let waiting: Vec<(String, String)> = publisher.read(|publisher| {
+            publisher
+                .collections()
+                .filter(|(_, view)| view.completeness() == rules::Completeness::Never)
+                .map(|(id, view)| (id.to_string(), view.stale.unwrap_or("it was not listed yet").to_owned()))
+                .collect()
+        });
+        if waiting.is_empty() {
+            readiness.clear("watcher");
+            if missing > 0 {
+                tracing::info!("every collection is complete");
+            }
+        } else {
+            let (name, why) = &waiting[0];
+            let more = waiting.len() - 1;
+            let others = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+            readiness.block("watcher", format!("{name}: {why}{others}"));
+        }
+        missing = waiting.len();
+        if moved.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks which cluster this is until it answers.
+async fn await_lineage(cluster: &Cluster, shutdown: &CancellationToken) -> Option<Lineage> {
+    let mut pause = Duration::from_millis(100);
+    let mut last = String::new();
+    loop {
+        match kubernetes::lineage(cluster).await {
+            Ok(lineage) => return Some(lineage),
+            Err(reason) => {
+                if reason != last {
+                    tracing::warn!(
+                        "the API server at {}: {reason}; check --kubeconfig or --apiserver-host; trying on",
+                        cluster.url
+                    );
+                }
+                last = reason;
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return None,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Follows a translator, and decides which of its configurations is the one to push.
+//!
+//! A configuration counts when it is whole, and only if it has seen every change that the one before was made from:
+//! no gateway is ever set back in time when the pusher moves from one translator to another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use silverback_gateway::ConfigBody;
+use silverback_kong::{EntityKey, Rendered, document};
+use silverback_model::{Commit, rules};
+use silverback_service::Context;
+use silverback_sync::client::{Event, Follower};
+use silverback_sync::{Delta, Received};
+use tokio::sync::watch;
+
+/// The configuration to push.
+#[derive(Clone, Debug)]
+pub(crate) struct Desired {
+    pub(crate) commit: Commit,
+    pub(crate) body: ConfigBody,
+}
+
+/// Entities as received, and what was accepted of them.
+#[derive(Default)]
+pub(crate) struct Configs {
+    entities: BTreeMap<EntityKey, Rendered>,
+    accepted: Option<Commit>,
+}
+
+impl Configs {
+    /// Takes in a whole configuration. None when it must not be pushed, or says nothing new to gateways.
+    pub(crate) fn take(&mut self, commit: Commit, deltas: Vec<Delta>) -> Option<Desired> {
+        for delta in deltas {
+            let key = EntityKey::new(delta.collection.kind.as_str().into(), delta.key.name);
+            match delta.item {
+                Some(item) => {
+                    let bytes = Arc::<[u8]>::from(item.body.clone());
+                    self.entities.insert(key.clone(), Rendered::of_canonical(&key, bytes));
+                }
+                None => {
+                    self.entities.remove(&key);
+                }
+            }
+        }
+        if let Some(held) = &self.accepted {
+            if !rules::may_follow(&held.inputs, &commit.inputs) {
+                tracing::info!(generation = %commit.generation, "this translator has not seen all that the last configuration was made from; waiting for it");
+                return None;
+            }
+            if !rules::agree(held, &commit) {
+                tracing::error!(
+                    held = %held.content, next = %commit.content,
+                    "two translators made different configurations of equal inputs: one of them is defective"
+                );
+            }
+            if held.content == commit.content && held.entities == commit.entities {
+                self.accepted = Some(commit);
+                return None;
+            }
+        }
+        self.accepted = Some(commit.clone());
+        let pieces = document::pieces(&self.entities).into_iter().map(Bytes::from_owner);
+        Some(Desired { commit, body: ConfigBody::new(pieces) })
+    }
+
+    /// The last configuration accepted.
+    pub(crate) fn accepted(&self) -> Option<&Commit> {
+        self.accepted.as_ref()
+    }
+}
+
+/// Follows until dropped; readiness names what is missing.
+pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Arc<Desired>>>, context: &Context) {
+    const WHAT: &str = "pusher";
+    context.readiness.block(WHAT, "no translator was reached yet");
+    let mut configs = Configs::default();
+    let mut lost = String::new();
+    loop {
+        match follower.next().await {
+            Event::Connected { server } => {
+                tracing::info!(translator = server, held = follower.replica().len(), "following a translator");
+                lost.clear();
+                if configs.accepted().is_none() {
+                    context.readiness.block(WHAT, "no configuration was received yet");
+                }
+            }
+            Event::Lost { server, cause } => {
+                let cause = cause.to_string();
+                if cause != lost {
+                    tracing::warn!(
+                        translator = server,
+                        "{cause}; check --translator-url; the gateways keep what they have"
+                    );
+                }
+                if configs.accepted().is_none() {
+                    context.readiness.block(WHAT, cause.clone());
+                }
+                lost = cause;
+            }
+            Event::Received(Received::Commit(commit, deltas)) => {
+                if let Some(next) = configs.take(*commit, deltas) {
+                    tracing::info!(generation = %next.commit.generation, bytes = next.body.len(), hash = %next.body.hash(), "a configuration to push");
+                    desired.send_replace(Some(Arc::new(next)));
+                }
+                if configs.accepted().is_some() {
+                    context.readiness.clear(WHAT);
+                }
+            }
+            Event::Received(_) => (),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use silverback_model::{
+        CollectionId, Digest, Frontier, Frontiers, Generation, Inputs, ObjectKey, SetDigest, Version,
+    };
+    use silverback_sync::Item;
+
+    fn commit(content: u128, seen: u64, changed: u64) -> Commit {
+        let frontier = Frontier { seen: Version::from_counter(seen), changed: Version::from_counter(changed) };
+        let frontiers = Frontiers([(CollectionId::all("Service"), frontier)].into());
+        let inputs = Inputs { frontiers, ..Inputs::default() };
+        Commit {
+            generation: Generation(seen),
+            inputs,
+            content: SetDigest(Digest(content)),
+            entities: 1,
+            expressions: false,
+        }
+    }
+
+    fn upstream(name: &str) -> Vec<Delta> {
+        let item = Item::new(ObjectKey::new("", name), Version::from_counter(1), format!("{{\"name\":\"{name}\"}}"));
+        let (collection, key) = (CollectionId::all("upstreams"), item.key.clone());
+        vec![Delta { collection, key, item: Some(Arc::new(item)) }]
+    }
+
+    fn text(desired: &Desired) -> String {
+        desired.body.pieces().iter().map(|piece| String::from_utf8_lossy(piece)).collect()
+    }
+
+    #[test]
+    fn a_body_holds_every_entity() {
+        let mut configs = Configs::default();
+        configs.take(commit(1, 5, 5), upstream("a")).unwrap();
+        let desired = configs.take(commit(2, 6, 6), upstream("b")).unwrap();
+        assert_eq!(text(&desired), r#"{"_format_version":"3.0","upstreams":[{"name":"a"},{"name":"b"}]}"#);
+    }
+
+    #[test]
+    fn a_configuration_that_lags_is_not_pushed_until_it_caught_up() {
+        let mut configs = Configs::default();
+        configs.take(commit(1, 9, 9), upstream("a")).unwrap();
+        assert!(configs.take(commit(2, 7, 7), upstream("b")).is_none(), "gateways would go back");
+        assert!(configs.take(commit(3, 9, 7), upstream("b")).is_some());
+    }
+
+    #[test]
+    fn a_configuration_of_equal_content_is_no_news() {
+        let mut configs = Configs::default();
+        configs.take(commit(1, 5, 5), upstream("a")).unwrap();
+        assert!(configs.take(commit(1, 8, 5), Vec::new()).is_none());
+        assert_eq!(configs.accepted().unwrap().generation, Generation(8), "it still counts as seen");
+    }
+}

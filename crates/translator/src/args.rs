@@ -1,0 +1,257 @@
+//! Flags of the translator.
+
+use anyhow::Context as _;
+use silverback_service::values::Listen;
+use silverback_translation::{Edition, FeatureGates, KongVersion, MissingPlugins, RouterFlavor, Settings};
+use tonic::transport::Uri;
+
+/// Flags of the translator.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TranslatorArgs {
+    /// Where the translator serves the configuration over gRPC.
+    #[arg(
+        long,
+        env = "CONTROLLER_TRANSLATOR_BIND_ADDRESS",
+        default_value = "127.0.0.1:7602",
+        value_name = "ADDRESS",
+        help_heading = "Translator"
+    )]
+    pub translator_bind_address: Listen,
+
+    /// Where watchers are; repeatable; a headless name stands for all its addresses.
+    #[arg(
+        long,
+        env = "CONTROLLER_WATCHER_URL",
+        default_value = "http://127.0.0.1:7601",
+        value_name = "URL",
+        value_delimiter = ',',
+        help_heading = "Translator"
+    )]
+    pub watcher_url: Vec<Uri>,
+
+    /// What translation depends on.
+    #[command(flatten)]
+    pub translation: TranslationArgs,
+}
+
+/// Flags that decide what the configuration looks like.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TranslationArgs {
+    /// Class that Ingresses and Kong's objects must have to count.
+    #[arg(
+        long,
+        env = "CONTROLLER_INGRESS_CLASS",
+        default_value = "kong",
+        value_name = "NAME",
+        help_heading = "Translation"
+    )]
+    pub ingress_class: String,
+
+    /// How the gateways match routes; traditional_compatible counts as traditional.
+    #[arg(
+        long,
+        env = "CONTROLLER_ROUTER_FLAVOR",
+        default_value = "traditional",
+        value_name = "FLAVOR",
+        help_heading = "Translation"
+    )]
+    pub router_flavor: Flavor,
+
+    /// Features to switch, as `Name=true,Other=false`.
+    #[arg(
+        long,
+        env = "CONTROLLER_FEATURE_GATES",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "GATES",
+        help_heading = "Translation"
+    )]
+    pub feature_gates: String,
+
+    /// Oldest version of Kong among the gateways.
+    #[arg(
+        long,
+        env = "CONTROLLER_KONG_VERSION",
+        default_value = "3.9",
+        value_name = "VERSION",
+        help_heading = "Translation"
+    )]
+    pub kong_version: String,
+
+    /// Edition of the gateways.
+    #[arg(
+        long,
+        env = "CONTROLLER_EDITION",
+        default_value = "oss",
+        value_name = "EDITION",
+        help_heading = "Translation"
+    )]
+    pub edition: EditionFlag,
+
+    /// What becomes of a route whose plugin is missing: it answers an error, or goes live without as with KIC.
+    #[arg(
+        long,
+        env = "CONTROLLER_MISSING_PLUGINS",
+        default_value = "fail-closed",
+        value_name = "WAY",
+        help_heading = "Translation"
+    )]
+    pub missing_plugins: MissingPluginsFlag,
+
+    /// Appended to the DNS names of Services, e.g. cluster.local.
+    #[arg(
+        long,
+        env = "CONTROLLER_CLUSTER_DOMAIN",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "DOMAIN",
+        help_heading = "Translation"
+    )]
+    pub cluster_domain: String,
+
+    /// Keep terminating endpoints, with weight 0.
+    #[arg(
+        long,
+        env = "CONTROLLER_ENABLE_DRAIN_SUPPORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        help_heading = "Translation"
+    )]
+    pub enable_drain_support: bool,
+
+    /// Equal backends in several HTTPRoutes of a namespace share one Kong service.
+    #[arg(
+        long,
+        env = "CONTROLLER_COMBINED_SERVICES_FROM_DIFFERENT_HTTPROUTES",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        help_heading = "Translation"
+    )]
+    pub combined_services_from_different_httproutes: bool,
+}
+
+/// A router flavour as Kong names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Flavor {
+    /// Fields.
+    Traditional,
+    /// Fields, matched by the newer router.
+    TraditionalCompatible,
+    /// Expressions.
+    Expressions,
+}
+
+/// An edition of Kong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EditionFlag {
+    /// The open source one.
+    Oss,
+    /// Enterprise.
+    Enterprise,
+}
+
+/// What becomes of a route whose plugin is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum MissingPluginsFlag {
+    /// It answers an error.
+    FailClosed,
+    /// It goes live without the plugin.
+    Kic,
+}
+
+impl TranslatorArgs {
+    /// The settings these flags stand for.
+    ///
+    /// # Errors
+    /// Names the flag whose value cannot be used.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        self.translation.settings()
+    }
+}
+
+impl TranslationArgs {
+    /// The settings these flags stand for.
+    ///
+    /// # Errors
+    /// Names the flag whose value cannot be used.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let mut feature_gates = gates(&self.feature_gates)?;
+        feature_gates.combined_services |= self.combined_services_from_different_httproutes;
+        Ok(Settings {
+            ingress_class: self.ingress_class.clone(),
+            router_flavor: match self.router_flavor {
+                Flavor::Traditional | Flavor::TraditionalCompatible => RouterFlavor::Traditional,
+                Flavor::Expressions => RouterFlavor::Expressions,
+            },
+            kong_version: version(&self.kong_version)?,
+            edition: match self.edition {
+                EditionFlag::Oss => Edition::OpenSource,
+                EditionFlag::Enterprise => Edition::Enterprise,
+            },
+            feature_gates,
+            missing_plugins: match self.missing_plugins {
+                MissingPluginsFlag::FailClosed => MissingPlugins::FailClosed,
+                MissingPluginsFlag::Kic => MissingPlugins::Kic,
+            },
+            cluster_domain: self.cluster_domain.clone(),
+            drain_support: self.enable_drain_support,
+            ..Settings::default()
+        })
+    }
+}
+
+/// Gates of KIC that make no difference here, or name what is always so.
+const IDLE_GATES: [&str; 4] =
+    ["SanitizeKonnectConfigDumps", "FallbackConfiguration", "ExpressionRoutes", "GatewayAlpha"];
+
+fn gates(text: &str) -> anyhow::Result<FeatureGates> {
+    let mut given = serde_json::Map::new();
+    for gate in text.split(',').map(str::trim).filter(|gate| !gate.is_empty()) {
+        let (name, value) = gate
+            .split_once('=')
+            .with_context(|| format!("--feature-gates {gate}: NAME=true or NAME=false is expected"))?;
+        let value: bool =
+            value.parse().with_context(|| format!("--feature-gates {gate}: true or false is expected after the ="))?;
+        let known = serde_json::to_value(FeatureGates::default())?.get(name).is_some();
+        if !known && IDLE_GATES.contains(&name) {
+            continue;
+        }
+        given.insert(name.to_owned(), value.into());
+    }
+    serde_json::from_value(given.into()).map_err(|error| anyhow::anyhow!("--feature-gates: {error}"))
+}
+
+fn version(text: &str) -> anyhow::Result<KongVersion> {
+    let mut parts = text.split('.').map(str::parse);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Ok(KongVersion { major, minor }),
+        _ => anyhow::bail!("--kong-version {text}: a version such as 3.9 or 3.9.1 is expected"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gates_are_read_as_kic_reads_them() {
+        let gates = gates("RewriteURIs=true, FillIDs=false,FallbackConfiguration=true").unwrap();
+        assert!(gates.rewrite_uris && !gates.fill_ids);
+        for bad in ["RewriteURIs", "RewriteURIs=maybe", "Unknown=true"] {
+            assert!(super::gates(bad).unwrap_err().to_string().contains("--feature-gates"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn versions_may_have_a_patch_level() {
+        assert_eq!(version("3.9.1").unwrap(), KongVersion { major: 3, minor: 9 });
+        assert!(version("latest").is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! From deltas of the state to commits of the configuration.
+//!
+//! Nothing is derived before everything that is served was complete once; from then on each closed step of the state
+//! is one translation and one commit.
+
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use silverback_kong::{Collection, EntityKey};
+use silverback_model::{CollectionId, Commit, Generation, Inputs, Lineage, ObjectKey, SetDigest, Version};
+use silverback_sync::{Change, Delta, Item, Publisher, Replica, SharedPublisher};
+use silverback_translation::{Entity, ObjectChange, Output, Settings, Severity, Translator};
+
+use crate::Diagnostics;
+
+/// What the pipeline counts.
+pub(crate) struct Metrics {
+    translations: Counter,
+    seconds: Histogram,
+    reran: Counter,
+    generation: Gauge,
+    entities: Gauge<f64, AtomicU64>,
+    broken: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn register(metrics: &silverback_service::metrics::Metrics) -> Self {
+        let this = Self {
+            translations: Counter::default(),
+            seconds: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
+            reran: Counter::default(),
+            generation: Gauge::default(),
+            entities: Gauge::default(),
+            broken: Gauge::default(),
+        };
+        metrics.register(
+            "silverback_translator_translations",
+            "Steps of the state that were translated",
+            this.translations.clone(),
+        );
+        metrics.register_seconds(
+            "silverback_translator_translation",
+            "Time one step took to translate",
+            this.seconds.clone(),
+        );
+        metrics.register(
+            "silverback_translator_derivations",
+            "Derivations that ran: the work translation did",
+            this.reran.clone(),
+        );
+        metrics.register("silverback_translator_generation", "Generation of the last commit", this.generation.clone());
+        metrics.register("silverback_translator_entities", "Entities of the configuration", this.entities.clone());
+        metrics.register(
+            "silverback_translator_broken_objects",
+            "Objects that could not be translated in full",
+            this.broken.clone(),
+        );
+        this
+    }
+}
+
+/// Translates, and publishes what came out.
+pub(crate) struct Pipeline {
+    translator: Translator,
+    publisher: SharedPublisher,
+    diagnostics: Diagnostics,
+    waiting: Vec<Delta>,
+    generation: Generation,
+    settings: silverback_model::Digest,
+    expressions: bool,
+    metrics: Metrics,
+}
+
+impl Pipeline {
+    pub(crate) fn new(settings: Settings, metrics: Metrics) -> Self {
+        let lineage = Lineage(format!("translator-{:016x}", rand::random::<u64>()));
+        let (digest, expressions) = (settings.digest(), settings.expressions());
+        let mut publisher = Publisher::new(lineage, digest, []).committing();
+        for collection in Collection::named() {
+            install(&mut publisher, &CollectionId::all(collection.as_str()));
+        }
+        Self {
+            translator: Translator::new(settings),
+            publisher: SharedPublisher::new(publisher),
+            diagnostics: Diagnostics::default(),
+            waiting: Vec::new(),
+            generation: Generation(0),
+            settings: digest,
+            expressions,
+            metrics,
+        }
+    }
+
+    pub(crate) fn publisher(&self) -> SharedPublisher {
+        self.publisher.clone()
+    }
+
+    pub(crate) fn diagnostics(&self) -> Diagnostics {
+        self.diagnostics.clone()
+    }
+
+    /// Takes in a step of the state.
+    #[tracing::instrument(name = "translate", level = "info", skip_all, fields(objects = deltas.len()))]
+    pub(crate) fn take(&mut self, deltas: Vec<Delta>, replica: &Replica) {
+        self.waiting.extend(deltas);
+        if !replica.is_whole() {
+            return;
+        }
+        let changes = std::mem::take(&mut self.waiting).into_iter().map(object_change).collect();
+        let started = std::time::Instant::now();
+        let output = self.translator.apply(changes);
+        self.metrics.seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics.translations.inc();
+        self.metrics.reran.inc_by(output.reran as u64);
+        self.commit(output, replica);
+    }
+
+    fn commit(&mut self, output: Output, replica: &Replica) {
+        self.keep_diagnostics(&output);
+        self.generation.0 += 1;
+        let version = Version::from_counter(self.generation.0);
+        let inputs = Inputs {
+            lineage: replica.lineage(),
+            frontiers: replica.frontiers(),
+            settings: self.settings,
+            software: silverback_service::VERSION.to_owned(),
+            ..Inputs::default()
+        };
+        let changed = output.changed.len();
+        let (generation, expressions) = (self.generation, self.expressions);
+        let entities = self.publisher.write(|publisher| {
+            for (key, entity) in output.changed {
+                publish(publisher, &key, entity.as_deref(), &version);
+            }
+            let content = SetDigest::of(publisher.collections().map(|(_, view)| view.digest.0));
+            let entities = publisher.collections().map(|(_, view)| view.items.len() as u64).sum();
+            publisher.commit_as(Commit { generation, inputs, content, entities, expressions });
+            entities
+        });
+        self.metrics.generation.set(i64::try_from(generation.0).unwrap_or(i64::MAX));
+        self.metrics.entities.set(entities as f64);
+        if changed > 0 {
+            tracing::info!(%generation, changed, entities, "committed");
+        }
+    }
+
+    fn keep_diagnostics(&self, output: &Output) {
+        let mut all = self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner);
+        for (object, diagnostics) in &output.diagnostics {
+            for diagnostic in diagnostics {
+                match diagnostic.severity {
+                    Severity::Error => tracing::error!("{diagnostic}"),
+                    Severity::Warning => tracing::warn!("{diagnostic}"),
+                }
+            }
+            if diagnostics.is_empty() {
+                tracing::info!("{object}: all is well again");
+                all.remove(object);
+            } else {
+                all.insert(object.clone(), diagnostics.clone());
+            }
+        }
+        self.metrics.broken.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
+    }
+}
+
+fn object_change(delta: Delta) -> ObjectChange {
+    match delta.item {
+        Some(item) => ObjectChange::upsert(delta.collection.kind, delta.key, item.version.as_str(), item.body.clone()),
+        None => ObjectChange::delete(delta.collection.kind, delta.key),
+    }
+}
+
+/// An empty collection that is complete: there is nothing to wait for on this hop.
+fn install(publisher: &mut Publisher, id: &CollectionId) {
+    if publisher.collection(id).is_none() {
+        publisher.apply(id, Change::Replace { items: Vec::new(), version: Version::zero() });
+    }
+}
+
+fn publish(publisher: &mut Publisher, key: &EntityKey, entity: Option<&Entity>, version: &Version) {
+    let id = CollectionId::all(key.collection.as_str());
+    install(publisher, &id);
+    let name = ObjectKey::new("", &*key.name);
+    let change = match entity {
+        Some(entity) => {
+            let body = String::from_utf8_lossy(entity.rendered.bytes());
+            Change::Upsert(Item::new(name, version.clone(), body).with_sources(entity.provenance.clone()))
+        }
+        None => Change::Delete { key: name, version: version.clone() },
+    };
+    publisher.apply(&id, change);
+}

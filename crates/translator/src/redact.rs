@@ -1,0 +1,84 @@
+//! What people may see of an entity: no private key, no credential, and nothing of a plugin that was made from a Secret.
+
+use serde_json::Value;
+use silverback_model::{Provenance, canonical};
+
+const REDACTED: &str = "redacted";
+/// The lists of credentials within a consumer.
+const CREDENTIALS: [&str; 7] = [
+    "keyauth_credentials",
+    "hmacauth_credentials",
+    "basicauth_credentials",
+    "jwt_secrets",
+    "oauth2_credentials",
+    "mtls_auth_credentials",
+    "acls",
+];
+/// What stays readable within a credential.
+const HARMLESS: [&str; 6] = ["id", "tags", "username", "algorithm", "group", "name"];
+
+/// The body of an entity, fit to be shown.
+pub(crate) fn body(collection: &str, body: &str, sources: &[Provenance]) -> String {
+    let Ok(mut entity) = serde_json::from_str::<Value>(body) else { return "{}".to_owned() };
+    let from_secret = sources.iter().any(|source| source.object.kind == "Secret");
+    match collection {
+        "certificates" => hide(&mut entity, &["key", "key_alt"]),
+        "licenses" => hide(&mut entity, &["payload"]),
+        "consumers" => hide_credentials(&mut entity),
+        "plugins" | "vaults" if from_secret => entity.get_mut("config").into_iter().for_each(hide_leaves),
+        _ => (),
+    }
+    canonical::to_string(&entity)
+}
+
+fn hide(entity: &mut Value, fields: &[&str]) {
+    for field in fields {
+        if let Some(value) = entity.get_mut(*field) {
+            *value = REDACTED.into();
+        }
+    }
+}
+
+fn hide_credentials(consumer: &mut Value) {
+    for list in CREDENTIALS {
+        let Some(credentials) = consumer.get_mut(list).and_then(Value::as_array_mut) else { continue };
+        for fields in credentials.iter_mut().filter_map(Value::as_object_mut) {
+            let secret = fields.iter_mut().filter(|(name, _)| !HARMLESS.contains(&name.as_str()));
+            secret.for_each(|(_, value)| *value = REDACTED.into());
+        }
+    }
+}
+
+fn hide_leaves(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(hide_leaves),
+        Value::Object(fields) => fields.values_mut().for_each(hide_leaves),
+        Value::Null | Value::Bool(_) => (),
+        leaf => *leaf = REDACTED.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use silverback_model::{ObjectKey, ObjectRef};
+
+    #[test]
+    fn keys_and_credentials_are_never_shown() {
+        let certificate = body("certificates", r#"{"cert":"public","key":"k3y"}"#, &[]);
+        assert!(certificate.contains("public") && !certificate.contains("k3y"), "{certificate}");
+        let consumer = r#"{"username":"ann","keyauth_credentials":[{"key":"k3y","tags":["t"]}]}"#;
+        let consumer = body("consumers", consumer, &[]);
+        assert!(consumer.contains("ann") && consumer.contains("\"t\"") && !consumer.contains("k3y"), "{consumer}");
+    }
+
+    #[test]
+    fn a_plugin_made_from_a_secret_shows_its_shape_alone() {
+        let object = ObjectRef::new("Secret", ObjectKey::new("shop", "s"));
+        let source = Provenance { object, uid: String::new(), version: String::new() };
+        let plugin = r#"{"config":{"redis":{"password":"p4ss"}},"name":"rate-limiting"}"#;
+        let shown = body("plugins", plugin, &[source]);
+        assert!(shown.contains("redis") && !shown.contains("p4ss"), "{shown}");
+        assert!(body("plugins", plugin, &[]).contains("p4ss"), "nothing says that this one is secret");
+    }
+}
