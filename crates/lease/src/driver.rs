@@ -93,7 +93,8 @@ impl Handle {
     }
 
     /// Ends the leave to push at once, clears the holder if it is us, and ends the elector. Returns when that is done,
-    /// or has failed for one retry period; then others take over when the Lease expires.
+    /// or has failed for one retry period; then others take over when the Lease expires. The elector must be running, or
+    /// have ended: one that never ran is waited for.
     pub async fn release(&self) {
         self.release.cancel();
         let mut leadership = self.leadership.clone();
