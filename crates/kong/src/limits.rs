@@ -130,7 +130,7 @@ pub fn route(route: &mut Route, enterprise: bool) -> Vec<Refused> {
     }
     if route.protocols.iter().any(|protocol| matches!(protocol.as_str(), "grpc" | "grpcs")) {
         // Not worth a word: gRPC has no path to strip.
-        route.strip_path = None;
+        route.strip_path.take_if(|strip| *strip);
     }
     let code = route.https_redirect_status_code.take_if(|code| !matches!(code, 301 | 302 | 307 | 308 | 426));
     if let Some(code) = code {

@@ -4,4 +4,7 @@
 
 mod compare;
 mod golden;
+mod incremental;
 mod parity;
+mod reruns;
+mod world;

