@@ -49,6 +49,11 @@ const NAMED: [(Collection, &str); 10] = [
 ];
 
 impl Collection {
+    /// The collections that are always there, in order: all but those of custom types.
+    pub fn named() -> impl Iterator<Item = Self> {
+        NAMED.into_iter().map(|(collection, _)| collection)
+    }
+
     /// The key of the list in a declarative document, e.g. `services`.
     pub fn as_str(&self) -> &str {
         match self {

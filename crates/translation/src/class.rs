@@ -1,5 +1,7 @@
 //! Classes: which objects are ours.
 
+use silverback_model::ObjectKey;
+use silverback_resources::crds::IngressClassParametersSpec;
 use silverback_resources::types::{IngressClass, Meta};
 
 use crate::annotations::{DEFAULT_CLASS, INGRESS_CLASS};
@@ -16,9 +18,13 @@ pub struct ClassFacts {
 }
 
 impl ClassFacts {
-    /// Whether the IngressClass of our name says that objects without a class are ours.
-    pub fn is_default(class: Option<&IngressClass>) -> bool {
-        class.is_some_and(|class| class.metadata.annotation(DEFAULT_CLASS) == Some("true"))
+    /// What the IngressClass of our name and its parameters say.
+    pub fn new(class: &IngressClass, parameters: IngressClassParametersSpec) -> Self {
+        Self {
+            is_default: class.metadata.annotation(DEFAULT_CLASS) == Some("true"),
+            service_upstream: parameters.service_upstream,
+            legacy_regex_detection: parameters.enable_legacy_regex_detection,
+        }
     }
 
     /// Whether an object of Kong's kinds is ours: by its annotation, or because it has none and ours is the default.
@@ -36,6 +42,16 @@ impl ClassFacts {
             _ => class_name.map_or(self.is_default, |named| named == class),
         }
     }
+}
+
+/// Where a class has its parameters. Only IngressClassParameters of a namespace count.
+pub fn parameters_of(class: &IngressClass) -> Option<ObjectKey> {
+    let parameters = class.spec.parameters.as_ref()?;
+    let ours = parameters.api_group.as_deref() == Some("configuration.konghq.com")
+        && parameters.kind == "IngressClassParameters"
+        && parameters.scope.as_deref() == Some("Namespace");
+    let namespace = parameters.namespace.as_ref().filter(|_| ours)?;
+    Some(ObjectKey::new(namespace.clone(), parameters.name.clone()))
 }
 
 #[cfg(test)]

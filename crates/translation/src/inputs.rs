@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use silverback_incremental::{Ctx, Graph, Input};
-use silverback_model::ObjectKey;
-use silverback_resources::types::{ConfigMap, EndpointSlice, IngressClass, Secret, Service};
+use silverback_incremental::{Ctx, Graph, Index, Input};
+use silverback_model::{ObjectKey, ObjectRef};
+use silverback_resources::crds::{
+    IngressClassParameters, KongClusterPlugin, KongConsumer, KongConsumerGroup, KongPlugin,
+};
+use silverback_resources::types::{ConfigMap, EndpointSlice, IngressClass, ReferenceGrant, Secret, Service};
 
 use crate::claimant::{Claimant, ClaimantKey};
-use crate::class::ClassFacts;
+use crate::class::{self, ClassFacts};
 use crate::settings::Settings;
 
 /// Collections that are set from outside.
@@ -25,18 +28,41 @@ pub struct Inputs {
     pub config_maps: Input<ObjectKey, ConfigMap>,
     /// Ingress classes.
     pub classes: Input<ObjectKey, IngressClass>,
+    /// Their parameters.
+    pub class_parameters: Input<ObjectKey, IngressClassParameters>,
+    /// Permissions to refer into other namespaces.
+    pub grants: Input<ObjectKey, ReferenceGrant>,
+    /// The same by the namespace they open.
+    pub grants_by_namespace: Index<String, ObjectKey>,
+    /// Plugins of namespaces.
+    pub plugins: Input<ObjectKey, KongPlugin>,
+    /// Plugins of the cluster.
+    pub cluster_plugins: Input<ObjectKey, KongClusterPlugin>,
+    /// Consumers.
+    pub consumers: Input<ObjectKey, KongConsumer>,
+    /// Consumer groups.
+    pub consumer_groups: Input<ObjectKey, KongConsumerGroup>,
 }
 
 impl Inputs {
     /// Adds them to a graph.
     pub fn new(graph: &mut Graph) -> Self {
+        let grants = graph.input("reference grants");
         Self {
+            grants,
+            grants_by_namespace: graph
+                .index("grants by namespace", &grants, |key: &ObjectKey, _| vec![key.namespace.clone()]),
             claimants: graph.input("claimants"),
             services: graph.input("services"),
             slices: graph.input_hot("endpoint slices"),
             secrets: graph.input("secrets"),
             config_maps: graph.input("config maps"),
             classes: graph.input("ingress classes"),
+            class_parameters: graph.input("ingress class parameters"),
+            plugins: graph.input("plugins"),
+            cluster_plugins: graph.input("cluster plugins"),
+            consumers: graph.input("consumers"),
+            consumer_groups: graph.input("consumer groups"),
         }
     }
 }
@@ -76,7 +102,18 @@ impl View<'_> {
     /// What our class says.
     pub fn class(&self) -> ClassFacts {
         let key = ObjectKey::new("", self.settings.ingress_class.clone());
-        let class = self.ctx.get(&self.inputs.classes, &key);
-        ClassFacts { is_default: ClassFacts::is_default(class.as_deref()), ..ClassFacts::default() }
+        let Some(class) = self.ctx.get(&self.inputs.classes, &key) else { return ClassFacts::default() };
+        let parameters = class::parameters_of(&class).and_then(|key| self.ctx.get(&self.inputs.class_parameters, &key));
+        ClassFacts::new(&class, parameters.and_then(|parameters| parameters.spec.clone()).unwrap_or_default())
+    }
+
+    /// Whether an object may refer to an object of another namespace.
+    pub fn granted(&self, from: &ObjectRef, kind: (&str, &str), to: &ObjectKey) -> bool {
+        let (from_kind, from_group) = from.kind.split_once('.').unwrap_or((&from.kind, ""));
+        let grants = self.ctx.members(&self.inputs.grants_by_namespace, &to.namespace);
+        grants
+            .iter()
+            .filter_map(|grant| self.ctx.get(&self.inputs.grants, grant))
+            .any(|grant| grant.allows((from_group, from_kind, &from.key.namespace), (kind.0, kind.1, &to.name)))
     }
 }

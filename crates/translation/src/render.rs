@@ -21,11 +21,7 @@ pub fn object_ref(object: &Value) -> ObjectRef {
 /// The change that an object is there.
 pub fn upsert(object: &Value) -> ObjectChange {
     let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
-    ObjectChange {
-        object: object_ref(object),
-        version: version.to_owned(),
-        content: Some(object.to_string().into()),
-    }
+    ObjectChange { object: object_ref(object), version: version.to_owned(), content: Some(object.to_string().into()) }
 }
 
 /// The config that these objects make, and what is wrong with them. Objects of other kinds are ignored.

@@ -17,6 +17,7 @@ use crate::backends::{Port, find_port};
 use crate::claims::{Backend, BackendRef, PluginRef, ServiceClaim};
 use crate::inputs::View;
 use crate::output::Reason;
+use crate::plugins::{self, Closed};
 use crate::product::{Made, Product};
 use crate::secrets;
 use crate::settings::Settings;
@@ -293,6 +294,7 @@ pub fn product(
     plan: &Plan,
     claims: &[Claimed],
     client_certificate: Option<String>,
+    closed: &Closed,
     settings: &Settings,
 ) -> Option<Product> {
     if plan.dropped.is_some() {
@@ -300,11 +302,13 @@ pub fn product(
     }
     let mut service = plan.service.clone();
     service.client_certificate = client_certificate;
+    service.plugins.extend(closed.service.then(plugins::closed));
     let mut notes = Notes::default();
     let mut routes = BTreeMap::new();
     for claimed in claims {
         for claim in &claimed.claim.routes {
             let mut route = claim.route.clone();
+            route.plugins.extend(closed.routes.contains(&route.name).then(plugins::closed));
             for refused in limits::route(&mut route, settings.enterprise()) {
                 notes.warn(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, refused.to_string());
             }

@@ -99,6 +99,15 @@ impl Notes {
         self.warn(&source.reference(), annotation_field(name), Reason::InvalidValue, message);
     }
 
+    /// Takes over what others noted, each thing once.
+    pub fn merge(&mut self, others: Notes) {
+        for note in others.0 {
+            if !self.0.contains(&note) {
+                self.0.push(note);
+            }
+        }
+    }
+
     fn push(&mut self, object: &ObjectRef, field: String, severity: Severity, reason: Reason, message: String) {
         self.0.push(Diagnostic { object: object.clone(), field, severity, reason, message });
     }

@@ -63,6 +63,18 @@ const KINDS: &[(&str, Take)] = &[
     ("Secret", |inputs, batch, key, text| take(&inputs.secrets, batch, key, text)),
     ("ConfigMap", |inputs, batch, key, text| take(&inputs.config_maps, batch, key, text)),
     ("IngressClass.networking.k8s.io", |inputs, batch, key, text| take(&inputs.classes, batch, key, text)),
+    ("ReferenceGrant.gateway.networking.k8s.io", |inputs, batch, key, text| take(&inputs.grants, batch, key, text)),
+    ("IngressClassParameters.configuration.konghq.com", |inputs, batch, key, text| {
+        take(&inputs.class_parameters, batch, key, text)
+    }),
+    ("KongPlugin.configuration.konghq.com", |inputs, batch, key, text| take(&inputs.plugins, batch, key, text)),
+    ("KongClusterPlugin.configuration.konghq.com", |inputs, batch, key, text| {
+        take(&inputs.cluster_plugins, batch, key, text)
+    }),
+    ("KongConsumer.configuration.konghq.com", |inputs, batch, key, text| take(&inputs.consumers, batch, key, text)),
+    ("KongConsumerGroup.configuration.konghq.com", |inputs, batch, key, text| {
+        take(&inputs.consumer_groups, batch, key, text)
+    }),
     ("Ingress.networking.k8s.io", |inputs, batch, key, text| {
         claim::<Ingress>(inputs, batch, ClaimantKind::Ingress, key, text, Claimant::Ingress)
     }),
@@ -204,11 +216,23 @@ impl Translator {
         for (key, notes) in report.changed(&outputs.tls_problems) {
             self.say("tls problems", &key, notes.map(|notes| (*notes).clone()), touched);
         }
+        for (collection, specs) in [("plugins", outputs.plugins), ("cluster plugins", outputs.cluster_plugins)] {
+            for (key, spec) in report.changed(&specs) {
+                self.say(collection, &key, spec.map(|spec| spec.notes.clone()), touched);
+            }
+        }
         // What goes is taken away before what comes is put: an entity may move from one derivation to another.
         let mut given: Vec<(Derivation, Option<Arc<Product>>)> = Vec::new();
         given.extend(named("certificates", report.changed(&outputs.certificates)));
         given.extend(named("services", report.changed(&outputs.services)));
         given.extend(named("upstreams", report.changed(&outputs.upstreams)));
+        given.extend(named("global plugins", report.changed(&outputs.global_plugins)));
+        given.extend(named("consumers", report.changed(&outputs.consumers)));
+        given.extend(named("consumer groups", report.changed(&outputs.consumer_groups)));
+        for (key, bindings) in report.changed(&outputs.bindings) {
+            let product = bindings.map(|bindings| Arc::new(bindings.product.clone()));
+            given.push((("bindings", format!("{key:?}")), product));
+        }
         let mut before: BTreeMap<EntityKey, Arc<Entity>> = BTreeMap::new();
         for (derivation, _) in &given {
             for key in self.given.remove(derivation).into_iter().flatten() {

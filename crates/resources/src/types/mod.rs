@@ -4,11 +4,13 @@
 
 mod core;
 mod discovery;
+mod gateway;
 mod meta;
 mod networking;
 
 pub use core::{ConfigMap, Secret, Service, ServicePort, ServiceSpec, TargetPort};
 pub use discovery::{Address, Endpoint, EndpointPort, EndpointSlice};
+pub use gateway::{GrantFrom, GrantTo, ReferenceGrant, ReferenceGrantSpec};
 pub use meta::{Meta, Named};
 pub use networking::{
     HttpPath, Ingress, IngressBackend, IngressClass, IngressClassParametersRef, IngressClassSpec, IngressHttp,

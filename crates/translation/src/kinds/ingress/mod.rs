@@ -252,7 +252,7 @@ impl Translation<'_> {
         // One object, many routes: what is wrong with its annotations is said once.
         let mut notes = Notes::default();
         annotations::apply_traditional(&self.source, self.matching.clone(), route, &mut notes);
-        self.note_once(notes);
+        self.notes.merge(notes);
     }
 
     fn expression_route(&mut self, name: String, group: &Group) -> Route {
@@ -262,16 +262,8 @@ impl Translation<'_> {
         route.priority = Some(priority);
         let mut notes = Notes::default();
         annotations::apply_expressions(&self.source, &mut route, &mut notes);
-        self.note_once(notes);
+        self.notes.merge(notes);
         route
-    }
-
-    fn note_once(&mut self, notes: Notes) {
-        for note in notes.0 {
-            if !self.notes.0.contains(&note) {
-                self.notes.0.push(note);
-            }
-        }
     }
 
     fn tls(&self, at: usize, tls: &IngressTls) -> Option<TlsClaim> {

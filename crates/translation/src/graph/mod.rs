@@ -1,13 +1,20 @@
 //! The graph of collections: which rule reads what.
 //!
 //! ```text
-//! claimants ─ claims ┬─ by service ─ plans ┬─ services      (routes, plans, certificates)
-//!                    │                     └─ by host ─ upstreams   (plans, endpoints)
-//!                    └─ by server name ─ owners ─ certificates
+//! claimants ─ claims ┬─ by service ─ plans ┬─ bindings ─ services  (claims, plans, certificates, closed bindings)
+//!                    │                     └─ by host ─ upstreams  (plans, endpoints)
+//!                    └─ by server name ─ owners ─ certificates     (Secrets, plans)
+//! plugins ─ specs ─┬─ global plugins
+//!                  └─ bindings       (plans, claims, consumers, groups)
+//! consumers ─ candidates ─ accepted ─ consumer products  (Secrets, groups, specs, bindings)
 //! ```
 //!
 //! The order here is the order of work in a batch. An endpoint touches upstreams only; a route touches its service and,
 //! where its plan stays the same, nothing else.
+
+mod certificates;
+mod consumers;
+mod plugins;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,10 +22,11 @@ use std::sync::Arc;
 use silverback_incremental::{Ctx, Derived, Graph, Index};
 use silverback_model::{Digest, ObjectKey};
 
-use crate::certificates::{self, Used};
 use crate::claimant::ClaimantKey;
 use crate::claims::Claims;
 use crate::inputs::{Inputs, View};
+use crate::kinds::plugin::Spec;
+use crate::plugins::Bindings;
 use crate::product::Product;
 use crate::service::{self, Claimed, Plan};
 use crate::settings::Settings;
@@ -40,6 +48,18 @@ pub struct Outputs {
     pub services: Derived<String, Product>,
     /// Upstreams by name.
     pub upstreams: Derived<String, Product>,
+    /// Plugins of namespaces.
+    pub plugins: Derived<ObjectKey, Spec>,
+    /// Plugins of the cluster.
+    pub cluster_plugins: Derived<ObjectKey, Spec>,
+    /// Plugins bound to services and routes, by service.
+    pub bindings: Derived<String, Bindings>,
+    /// Plugins that run everywhere, by type.
+    pub global_plugins: Derived<String, Product>,
+    /// Consumers and the plugins bound to them alone.
+    pub consumers: Derived<ObjectKey, Product>,
+    /// Groups and the plugins bound to them alone.
+    pub consumer_groups: Derived<ObjectKey, Product>,
 }
 
 /// What all rules need.
@@ -72,13 +92,25 @@ pub fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outputs) {
         service::plan(&services.of(ctx, name, claimants), &at.view(ctx))
     });
 
-    let (tls_problems, certificates, ids) = certificates(graph, &scope, claims, plans);
+    let certificates = certificates::add(graph, &scope, claims, plans);
+    let specs = plugins::specs(graph, &scope);
+    let global_plugins = plugins::globals(graph, &scope, &specs);
+    let (candidates, audiences) = consumers::audiences(graph, &scope, specs);
 
+    let at = scope.clone();
+    let bindings = graph.derive("bindings", &plans, move |ctx, name, plan: &Plan| {
+        let claimants = ctx.members(&services.by_name, name);
+        crate::plugins::bindings(plan, &services.of(ctx, name, &claimants), &specs, &audiences, &at.view(ctx))
+    });
+    let (consumers, consumer_groups) = consumers::products(graph, &scope, specs, candidates, audiences, bindings);
+
+    let closed = graph.derive("closed", &bindings, |_, _, bindings: &Bindings| Some(bindings.closed.clone()));
     let at = scope.clone();
     let products = graph.derive("services", &plans, move |ctx, name, plan: &Plan| {
         let claimants = ctx.members(&services.by_name, name);
-        let certificate = plan.client_certificate.as_ref().and_then(|secret| ids.of(ctx, secret));
-        service::product(plan, &services.of(ctx, name, &claimants), certificate, &at.settings)
+        let certificate = plan.client_certificate.as_ref().and_then(|secret| certificates.ids.of(ctx, secret));
+        let closed = ctx.get(&closed, name).unwrap_or_default();
+        service::product(plan, &services.of(ctx, name, &claimants), certificate, &closed, &at.settings)
     });
 
     let plans_by_host = graph.index("plans by host", &plans, |_, plan: &Plan| vec![plan.upstream.name.clone()]);
@@ -88,7 +120,21 @@ pub fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outputs) {
         upstream::product(&plans, &slices_by_service, &at.view(ctx))
     });
 
-    (inputs, Outputs { claims, plans, tls_problems, certificates, services: products, upstreams })
+    let outputs = Outputs {
+        claims,
+        plans,
+        tls_problems: certificates.problems,
+        certificates: certificates.products,
+        services: products,
+        upstreams,
+        plugins: specs.namespaced,
+        cluster_plugins: specs.cluster,
+        bindings,
+        global_plugins,
+        consumers,
+        consumer_groups,
+    };
+    (inputs, outputs)
 }
 
 /// Claims to services, by the name of the service.
@@ -136,74 +182,4 @@ impl ServiceClaims {
         }
         claimed
     }
-}
-
-/// Ids of certificates, for those who refer to them by Secret.
-#[derive(Clone, Copy)]
-struct CertificateIds {
-    used: Derived<ObjectKey, Used>,
-    by_pair: Index<Digest, ObjectKey>,
-}
-
-impl CertificateIds {
-    fn secrets(&self, ctx: &Ctx<'_>, secrets: &BTreeSet<ObjectKey>) -> Vec<Arc<Used>> {
-        secrets.iter().filter_map(|secret| ctx.get(&self.used, secret)).collect()
-    }
-
-    fn of(&self, ctx: &Ctx<'_>, secret: &ObjectKey) -> Option<String> {
-        let digest = ctx.get(&self.used, secret)?.digest;
-        let same = self.secrets(ctx, &ctx.members(&self.by_pair, &digest));
-        certificates::id(same.iter().map(|used| &**used))
-    }
-}
-
-fn certificates(
-    graph: &mut Graph,
-    scope: &Scope,
-    claims: Derived<ClaimantKey, Claims>,
-    plans: Derived<String, Plan>,
-) -> (Derived<ObjectKey, Notes>, Derived<Digest, Product>, CertificateIds) {
-    let read = move |ctx: &Ctx<'_>, claimants: &BTreeSet<ClaimantKey>| -> Vec<(ClaimantKey, Arc<Claims>)> {
-        claimants.iter().filter_map(|key| Some((key.clone(), ctx.get(&claims, key)?))).collect()
-    };
-    let by_host = graph.index("claims by server name", &claims, |_, claims: &Claims| {
-        claims.tls.iter().flat_map(|tls| tls.hosts.iter().cloned()).collect()
-    });
-    let owners = graph.group("owners of server names", &by_host, move |ctx, host: &String, claimants| {
-        let claims = read(ctx, claimants);
-        certificates::owner(host, claims.iter().map(|(key, claims)| (key, &**claims)))
-    });
-    let hosts_by_secret = graph.index("server names by secret", &owners, |_, secret: &ObjectKey| vec![secret.clone()]);
-    let by_secret = graph.index("claims by secret", &claims, |_, claims: &Claims| {
-        claims.tls.iter().map(|tls| tls.secret.clone()).collect()
-    });
-    let shown_by = graph.index("plans by client certificate", &plans, |_, plan: &Plan| {
-        plan.client_certificate.iter().cloned().collect()
-    });
-
-    let at = scope.clone();
-    let tls_problems = graph.group("tls problems", &by_secret, move |ctx, secret, claimants| {
-        let claims = read(ctx, claimants);
-        certificates::problems(secret, claims.iter().map(|(_, claims)| &**claims), &at.view(ctx))
-    });
-
-    let used = graph.derive("used key pairs", &scope.inputs.secrets, move |ctx, key, secret| {
-        let wanted = !ctx.members(&by_secret, key).is_empty() || !ctx.members(&shown_by, key).is_empty();
-        wanted.then(|| certificates::used(secret)).flatten()
-    });
-    let by_pair = graph.index("secrets by key pair", &used, |_, used: &Used| vec![used.digest]);
-    let ids = CertificateIds { used, by_pair };
-    let certificates = graph.group("certificates", &by_pair, move |ctx, _, secrets| {
-        let hosts =
-            secrets.iter().flat_map(|secret| ctx.members(&hosts_by_secret, secret).iter().cloned().collect::<Vec<_>>());
-        let hosts: BTreeSet<String> = hosts.collect();
-        let claimants: BTreeSet<ClaimantKey> = secrets
-            .iter()
-            .flat_map(|secret| ctx.members(&by_secret, secret).iter().cloned().collect::<Vec<_>>())
-            .collect();
-        let makers = read(ctx, &claimants).into_iter().map(|(_, claims)| claims.maker.clone()).collect();
-        let used = ids.secrets(ctx, secrets);
-        certificates::certificate(&used.iter().map(|used| &**used).collect::<Vec<_>>(), hosts, makers)
-    });
-    (tls_problems, certificates, ids)
 }
