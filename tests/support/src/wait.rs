@@ -23,7 +23,7 @@ pub async fn eventually<T, E: Display>(
         match timeout_at(end, look()).await {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(other)) => seen = format!("{other:#}"),
-            Err(_) => bail!("{what}: not within {deadline:?}; the last look did not end; before that was seen: {seen}"),
+            Err(_) => bail!("{what}: not within {deadline:?}; seen last, before a look that took too long: {seen}"),
         }
         if Instant::now() + PAUSE >= end {
             bail!("{what}: not within {deadline:?}; seen last: {seen}");
