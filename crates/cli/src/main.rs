@@ -1,2 +1,58 @@
-//! The `silverback` binary.
-fn main() {}
+//! The `silverback` binary: everything in one process, and tools for people.
+
+mod bench;
+mod kic_table;
+mod render;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// A highly available ingress controller for Kong Gateway.
+#[derive(Parser)]
+#[command(name = "silverback", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run watcher, translator and pusher in one process.
+    Run(Box<run::RunArgs>),
+    /// Translate manifests into Kong's declarative configuration, offline.
+    Render(render::RenderArgs),
+    /// Measure, against a real API server.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Print the table of the Kong Ingress Controller's flags and what becomes of them here.
+    #[command(hide = true)]
+    KicFlags,
+    /// Print the version as JSON.
+    Version,
+}
+
+fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.format(&mut Cli::command()).exit(),
+    };
+    match cli.command {
+        Command::Run(args) => match matches.subcommand_matches("run") {
+            Some(given) => run::run(*args, given),
+            None => ExitCode::FAILURE,
+        },
+        Command::Render(args) => args.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::KicFlags => {
+            print!("{}", kic_table::markdown(&Cli::command()));
+            ExitCode::SUCCESS
+        }
+        Command::Version => {
+            println!("{}", serde_json::json!({"release": silverback_service::VERSION, "name": "silverback"}));
+            ExitCode::SUCCESS
+        }
+    }
+}

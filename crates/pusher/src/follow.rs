@@ -27,6 +27,7 @@ pub(crate) struct Desired {
 pub(crate) struct Configs {
     entities: BTreeMap<EntityKey, Rendered>,
     accepted: Option<Commit>,
+    body: Option<ConfigBody>,
 }
 
 impl Configs {
@@ -62,7 +63,13 @@ impl Configs {
         }
         self.accepted = Some(commit.clone());
         let pieces = document::pieces(&self.entities).into_iter().map(Bytes::from_owner);
-        Some(Desired { commit, body: ConfigBody::new(pieces) })
+        let body = match &self.body {
+            // Hashes only from the first piece on that is different.
+            Some(last) => last.next(pieces),
+            None => ConfigBody::new(pieces),
+        };
+        self.body = Some(body.clone());
+        Some(Desired { commit, body })
     }
 
     /// The last configuration accepted.

@@ -14,7 +14,7 @@ const DEFAULT_WEIGHT: i64 = 100;
 
 /// A port of a Service that exists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Port {
+pub(crate) struct Port {
     /// Name among the Service's ports; empty where it has only one.
     pub name: String,
     /// Number.
@@ -23,7 +23,7 @@ pub struct Port {
 
 /// Why a Service has no such port.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoPort {
+pub(crate) enum NoPort {
     /// None of that number or name.
     #[error("Service {service} has no port {port}")]
     NotFound {
@@ -49,7 +49,7 @@ pub enum NoPort {
 }
 
 /// The port of a Service that a backend means.
-pub fn find_port(service: &Service, port: &BackendPort) -> Result<Port, NoPort> {
+pub(crate) fn find_port(service: &Service, port: &BackendPort) -> Result<Port, NoPort> {
     let name = || service.metadata.key().to_string();
     let ports = &service.spec.ports;
     let found = match port {
@@ -72,7 +72,7 @@ pub fn find_port(service: &Service, port: &BackendPort) -> Result<Port, NoPort> 
 
 /// Where requests for a port go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// `host:port`.
     pub target: String,
     /// Takes no new requests.
@@ -80,12 +80,12 @@ pub struct Endpoint {
 }
 
 /// Whether requests go to the Service itself and not to its pods: then endpoints do not matter.
-pub fn bypasses_endpoints(service: &Service, class_says_so: bool) -> bool {
+pub(crate) fn bypasses_endpoints(service: &Service, class_says_so: bool) -> bool {
     service.is_external_name() || class_says_so || service.metadata.annotation(SERVICE_UPSTREAM) == Some("true")
 }
 
 /// The endpoint of a port of a Service that [`bypasses_endpoints`].
-pub fn service_endpoint(service: &Service, port: &Port, settings: &Settings) -> Endpoint {
+pub(crate) fn service_endpoint(service: &Service, port: &Port, settings: &Settings) -> Endpoint {
     let target = if service.is_external_name() {
         format!("{}:{}", service.spec.external_name, port.number)
     } else {
@@ -98,7 +98,7 @@ pub fn service_endpoint(service: &Service, port: &Port, settings: &Settings) -> 
 }
 
 /// The endpoints of a port, from the slices of its Service: each once, in the order of their text.
-pub fn endpoints<'a>(
+pub(crate) fn endpoints<'a>(
     service: &Service,
     port: &Port,
     slices: impl IntoIterator<Item = &'a EndpointSlice>,
@@ -130,7 +130,7 @@ fn protocol_fits(protocol: &str, ports: &[ServicePort]) -> bool {
 
 /// The targets of an upstream whose backends have these weights and endpoints. A backend's weight is shared among its
 /// endpoints; a target that is in several backends gets the sum.
-pub fn weigh(backends: impl IntoIterator<Item = (Option<i32>, Vec<Endpoint>)>) -> Vec<Target> {
+pub(crate) fn weigh(backends: impl IntoIterator<Item = (Option<i32>, Vec<Endpoint>)>) -> Vec<Target> {
     let mut targets: BTreeMap<String, Option<i64>> = BTreeMap::new();
     for (weight, endpoints) in backends {
         let active = endpoints.iter().filter(|endpoint| !endpoint.draining).count().max(1) as i64;

@@ -19,7 +19,7 @@ use crate::source::{Maker, Notes, Source};
 
 /// A Secret that is used as a certificate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Used {
+pub(crate) struct Used {
     /// Its key pair.
     pub pair: KeyPair,
     /// Names the key pair.
@@ -31,7 +31,7 @@ pub struct Used {
 }
 
 /// A Secret's key pair, if it has one.
-pub fn used(secret: &Secret) -> Option<Used> {
+pub(crate) fn used(secret: &Secret) -> Option<Used> {
     let pair = secrets::key_pair(secret).ok()?;
     let digest = Digest::of_parts([pair.cert.as_bytes(), pair.key.as_bytes()]);
     let created = secret.metadata.creation_timestamp.clone();
@@ -39,7 +39,10 @@ pub fn used(secret: &Secret) -> Option<Used> {
 }
 
 /// Which Secret a server name belongs to: the senior claim's.
-pub fn owner<'a>(host: &str, claims: impl IntoIterator<Item = (&'a ClaimantKey, &'a Claims)>) -> Option<ObjectKey> {
+pub(crate) fn owner<'a>(
+    host: &str,
+    claims: impl IntoIterator<Item = (&'a ClaimantKey, &'a Claims)>,
+) -> Option<ObjectKey> {
     let mut claims: Vec<_> = claims.into_iter().collect();
     claims.sort_by_key(|(claimant, claims)| (claimant.kind, claims.seniority()));
     let mut wanted = claims.into_iter().flat_map(|(_, claims)| &claims.tls);
@@ -47,7 +50,7 @@ pub fn owner<'a>(host: &str, claims: impl IntoIterator<Item = (&'a ClaimantKey, 
 }
 
 /// What is wrong with a Secret that objects claim as a certificate, said to them.
-pub fn problems<'a>(
+pub(crate) fn problems<'a>(
     secret: &ObjectKey,
     claims: impl IntoIterator<Item = &'a Claims>,
     view: &View<'_>,
@@ -68,7 +71,7 @@ pub fn problems<'a>(
 }
 
 /// The id of the certificate that these Secrets are: that of the oldest.
-pub fn id<'a>(secrets: impl IntoIterator<Item = &'a Used>) -> Option<String> {
+pub(crate) fn id<'a>(secrets: impl IntoIterator<Item = &'a Used>) -> Option<String> {
     let oldest = secrets.into_iter().min_by_key(|used| (&used.created, &used.maker.uid, &used.maker.object))?;
     // Without an API server there may be no uid; the key pair names the certificate as well.
     let id = if oldest.maker.uid.is_empty() { uuid_of(oldest.digest) } else { oldest.maker.uid.clone() };
@@ -80,7 +83,7 @@ fn uuid_of(digest: Digest) -> String {
 }
 
 /// The certificate of Secrets with equal key pairs, for all server names that are theirs.
-pub fn certificate(secrets: &[&Used], hosts: BTreeSet<String>, claimants: BTreeSet<Maker>) -> Option<Product> {
+pub(crate) fn certificate(secrets: &[&Used], hosts: BTreeSet<String>, claimants: BTreeSet<Maker>) -> Option<Product> {
     let id = id(secrets.iter().copied())?;
     let pair = &secrets.first()?.pair;
     let certificate = Certificate {

@@ -11,14 +11,14 @@ use crate::kinds::ingress;
 
 /// The kinds of claimants. The order decides who comes first where objects of several kinds claim the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ClaimantKind {
+pub(crate) enum ClaimantKind {
     /// networking.k8s.io
     Ingress,
 }
 
 /// Which claimant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClaimantKey {
+pub(crate) struct ClaimantKey {
     /// Its kind.
     pub kind: ClaimantKind,
     /// Namespace and name.
@@ -27,14 +27,14 @@ pub struct ClaimantKey {
 
 /// An object that claims services, routes and certificates.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Claimant {
+pub(crate) enum Claimant {
     /// An Ingress.
     Ingress(Ingress),
 }
 
 impl Claimant {
     /// What it claims; `None` when it is not ours.
-    pub fn claims(&self, view: &View<'_>) -> Option<Claims> {
+    pub(crate) fn claims(&self, view: &View<'_>) -> Option<Claims> {
         match self {
             Self::Ingress(ingress) => ingress::claims(ingress, view),
         }

@@ -14,7 +14,7 @@ use crate::source::{Maker, Notes};
 
 /// What one source object asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// The object.
     pub maker: Maker,
     /// Its creation time: the older object wins where two ask for the same.
@@ -31,7 +31,7 @@ pub struct Claims {
 
 impl Claims {
     /// No claims yet.
-    pub fn new(maker: Maker, created: &str) -> Self {
+    pub(crate) fn new(maker: Maker, created: &str) -> Self {
         Self {
             maker,
             created: created.to_owned(),
@@ -43,14 +43,14 @@ impl Claims {
     }
 
     /// What decides between objects that claim the same.
-    pub fn seniority(&self) -> (&str, &ObjectKey) {
+    pub(crate) fn seniority(&self) -> (&str, &ObjectKey) {
         (&self.created, &self.maker.object.key)
     }
 }
 
 /// A Kong service that an object asks for, with the object's routes to it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ServiceClaim {
+pub(crate) struct ServiceClaim {
     /// Names, protocol, timeouts, … without routes, tags and what annotations of Services say.
     pub service: Service,
     /// Where its requests go.
@@ -65,19 +65,19 @@ pub struct ServiceClaim {
 
 impl ServiceClaim {
     /// Name of the service.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.service.name
     }
 
     /// Name of the upstream.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.service.host
     }
 }
 
 /// A route and the plugins its object names.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RouteClaim {
+pub(crate) struct RouteClaim {
     /// The route, complete.
     pub route: Route,
     /// Plugins to bind to it.
@@ -86,14 +86,14 @@ pub struct RouteClaim {
 
 impl RouteClaim {
     /// Adds a plugin made for this route alone.
-    pub fn nest(&mut self, plugin: Plugin) {
+    pub(crate) fn nest(&mut self, plugin: Plugin) {
         self.route.plugins.push(plugin);
     }
 }
 
 /// A plugin by name: `name` or `namespace:name` in an annotation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PluginRef {
+pub(crate) struct PluginRef {
     /// Set when the namespace was written.
     pub namespace: Option<String>,
     /// Name of a KongPlugin, or else of a KongClusterPlugin.
@@ -102,7 +102,7 @@ pub struct PluginRef {
 
 impl PluginRef {
     /// Reads `name` or `namespace:name`.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         match text.split_once(':') {
             Some((namespace, name)) => {
                 Self { namespace: Some(namespace.trim().to_owned()), name: name.trim().to_owned() }
@@ -114,7 +114,7 @@ impl PluginRef {
 
 /// A certificate for server names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsClaim {
+pub(crate) struct TlsClaim {
     /// The Secret that holds it.
     pub secret: ObjectKey,
     /// The server names.
@@ -125,7 +125,7 @@ pub struct TlsClaim {
 
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Backend {
+pub(crate) struct Backend {
     /// A Service, or something that stands for one.
     pub to: BackendRef,
     /// Share of the load.
@@ -136,7 +136,7 @@ pub struct Backend {
 
 /// What a backend names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BackendRef {
+pub(crate) enum BackendRef {
     /// A port of a Service.
     Service(ObjectKey, BackendPort),
     /// A KongServiceFacade, which names a port of a Service.
@@ -145,7 +145,7 @@ pub enum BackendRef {
 
 /// A port of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BackendPort {
+pub(crate) enum BackendPort {
     /// By number.
     Number(u16),
     /// By its name, or by the name of its target port.

@@ -8,7 +8,7 @@ use crate::annotations::{DEFAULT_CLASS, INGRESS_CLASS};
 
 /// What our IngressClass and its parameters say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClassFacts {
+pub(crate) struct ClassFacts {
     /// Objects that name no class are ours.
     pub is_default: bool,
     /// Requests go to Services, not to their pods.
@@ -19,7 +19,7 @@ pub struct ClassFacts {
 
 impl ClassFacts {
     /// What the IngressClass of our name and its parameters say.
-    pub fn new(class: &IngressClass, parameters: IngressClassParametersSpec) -> Self {
+    pub(crate) fn new(class: &IngressClass, parameters: IngressClassParametersSpec) -> Self {
         Self {
             is_default: class.metadata.annotation(DEFAULT_CLASS) == Some("true"),
             service_upstream: parameters.service_upstream,
@@ -28,7 +28,7 @@ impl ClassFacts {
     }
 
     /// Whether an object of Kong's kinds is ours: by its annotation, or because it has none and ours is the default.
-    pub fn owns(&self, meta: &Meta, class: &str) -> bool {
+    pub(crate) fn owns(&self, meta: &Meta, class: &str) -> bool {
         match meta.annotation(INGRESS_CLASS) {
             None | Some("") => self.is_default,
             Some(named) => named == class,
@@ -36,7 +36,7 @@ impl ClassFacts {
     }
 
     /// Whether an Ingress is ours: its annotation decides, else its class name.
-    pub fn owns_ingress(&self, meta: &Meta, class_name: Option<&str>, class: &str) -> bool {
+    pub(crate) fn owns_ingress(&self, meta: &Meta, class_name: Option<&str>, class: &str) -> bool {
         match meta.annotation(INGRESS_CLASS) {
             Some(named) if !named.is_empty() => named == class,
             _ => class_name.map_or(self.is_default, |named| named == class),
@@ -45,7 +45,7 @@ impl ClassFacts {
 }
 
 /// Where a class has its parameters. Only IngressClassParameters of a namespace count.
-pub fn parameters_of(class: &IngressClass) -> Option<ObjectKey> {
+pub(crate) fn parameters_of(class: &IngressClass) -> Option<ObjectKey> {
     let parameters = class.spec.parameters.as_ref()?;
     let ours = parameters.api_group.as_deref() == Some("configuration.konghq.com")
         && parameters.kind == "IngressClassParameters"

@@ -15,7 +15,7 @@ const LABEL: &str = "konghq.com/credential";
 
 /// What no two credentials may share: a field of a type, and its value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Unique {
+pub(crate) struct Unique {
     /// e.g. `API key`.
     pub what: &'static str,
     value: String,
@@ -30,14 +30,14 @@ impl fmt::Debug for Unique {
 
 impl Unique {
     /// A value that no two may share.
-    pub fn new(what: &'static str, value: &str) -> Self {
+    pub(crate) fn new(what: &'static str, value: &str) -> Self {
         Self { what, value: value.to_owned() }
     }
 }
 
 /// Why a Secret is no credential.
 #[derive(Debug, thiserror::Error)]
-pub enum NoCredential {
+pub(crate) enum NoCredential {
     /// It does not say which type it has.
     #[error("the label konghq.com/credential is missing")]
     NoLabel,
@@ -56,7 +56,11 @@ pub enum NoCredential {
 }
 
 /// Adds a credential to its consumer, with the tags of its Secret. Gives what must be unique about it.
-pub fn add(secret: &Secret, consumer: &mut Consumer, settings: &Settings) -> Result<Option<Unique>, NoCredential> {
+pub(crate) fn add(
+    secret: &Secret,
+    consumer: &mut Consumer,
+    settings: &Settings,
+) -> Result<Option<Unique>, NoCredential> {
     let kind = secret.metadata.label(LABEL).ok_or(NoCredential::NoLabel)?;
     let fields = Fields { secret };
     let mut tags = Source::of(secret).origin_tags();

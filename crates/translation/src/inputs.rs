@@ -15,7 +15,7 @@ use crate::settings::Settings;
 
 /// Collections that are set from outside.
 #[derive(Clone, Copy)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// Objects that claim routes.
     pub claimants: Input<ClaimantKey, Claimant>,
     /// Services.
@@ -46,7 +46,7 @@ pub struct Inputs {
 
 impl Inputs {
     /// Adds them to a graph.
-    pub fn new(graph: &mut Graph) -> Self {
+    pub(crate) fn new(graph: &mut Graph) -> Self {
         let grants = graph.input("reference grants");
         Self {
             grants,
@@ -69,7 +69,7 @@ impl Inputs {
 
 /// What a rule sees of the cluster while it runs. Every look is recorded, so that the rule reruns when what it saw, or
 /// missed, changes.
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     /// The recorder.
     pub ctx: &'a Ctx<'a>,
     /// The objects.
@@ -80,27 +80,27 @@ pub struct View<'a> {
 
 impl View<'_> {
     /// A Service.
-    pub fn service(&self, key: &ObjectKey) -> Option<Arc<Service>> {
+    pub(crate) fn service(&self, key: &ObjectKey) -> Option<Arc<Service>> {
         self.ctx.get(&self.inputs.services, key)
     }
 
     /// A Secret.
-    pub fn secret(&self, key: &ObjectKey) -> Option<Arc<Secret>> {
+    pub(crate) fn secret(&self, key: &ObjectKey) -> Option<Arc<Secret>> {
         self.ctx.get(&self.inputs.secrets, key)
     }
 
     /// A ConfigMap.
-    pub fn config_map(&self, key: &ObjectKey) -> Option<Arc<ConfigMap>> {
+    pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<Arc<ConfigMap>> {
         self.ctx.get(&self.inputs.config_maps, key)
     }
 
     /// Whether there is a KongServiceFacade of ours.
-    pub fn has_facade(&self, _key: &ObjectKey) -> bool {
+    pub(crate) fn has_facade(&self, _key: &ObjectKey) -> bool {
         false
     }
 
     /// What our class says.
-    pub fn class(&self) -> ClassFacts {
+    pub(crate) fn class(&self) -> ClassFacts {
         let key = ObjectKey::new("", self.settings.ingress_class.clone());
         let Some(class) = self.ctx.get(&self.inputs.classes, &key) else { return ClassFacts::default() };
         let parameters = class::parameters_of(&class).and_then(|key| self.ctx.get(&self.inputs.class_parameters, &key));
@@ -108,7 +108,7 @@ impl View<'_> {
     }
 
     /// Whether an object may refer to an object of another namespace.
-    pub fn granted(&self, from: &ObjectRef, kind: (&str, &str), to: &ObjectKey) -> bool {
+    pub(crate) fn granted(&self, from: &ObjectRef, kind: (&str, &str), to: &ObjectKey) -> bool {
         let (from_kind, from_group) = from.kind.split_once('.').unwrap_or((&from.kind, ""));
         let grants = self.ctx.members(&self.inputs.grants_by_namespace, &to.namespace);
         grants

@@ -27,7 +27,7 @@ const GROUP: &str = "configuration.konghq.com";
 
 /// Which plugin object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PluginKey {
+pub(crate) enum PluginKey {
     /// A KongPlugin.
     Namespaced(ObjectKey),
     /// A KongClusterPlugin.
@@ -36,7 +36,7 @@ pub enum PluginKey {
 
 /// All plugin objects, and who is bound to them.
 #[derive(Clone, Copy)]
-pub struct Plugins {
+pub(crate) struct Plugins {
     /// KongPlugins.
     pub namespaced: Derived<ObjectKey, Spec>,
     /// KongClusterPlugins.
@@ -45,7 +45,7 @@ pub struct Plugins {
 
 /// Why a plugin that is named cannot run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unusable {
+pub(crate) struct Unusable {
     reason: Reason,
     message: String,
     /// Requests may pass without it.
@@ -54,7 +54,7 @@ pub struct Unusable {
 
 impl Plugins {
     /// A plugin object.
-    pub fn spec(&self, key: &PluginKey, view: &View<'_>) -> Option<Arc<Spec>> {
+    pub(crate) fn spec(&self, key: &PluginKey, view: &View<'_>) -> Option<Arc<Spec>> {
         match key {
             PluginKey::Namespaced(key) => view.ctx.get(&self.namespaced, key),
             PluginKey::Cluster(key) => view.ctx.get(&self.cluster, key),
@@ -62,7 +62,7 @@ impl Plugins {
     }
 
     /// Finds the plugin that an object names.
-    pub fn find(&self, from: &ObjectRef, to: &PluginRef, view: &View<'_>) -> Result<PluginKey, Unusable> {
+    pub(crate) fn find(&self, from: &ObjectRef, to: &PluginRef, view: &View<'_>) -> Result<PluginKey, Unusable> {
         let missing = |message: String| Unusable { reason: Reason::PluginNotFound, message, dispensable: false };
         let namespace = to.namespace.as_ref().unwrap_or(&from.key.namespace);
         let key = ObjectKey::new(namespace.clone(), to.name.clone());
@@ -88,7 +88,7 @@ impl Plugins {
     }
 
     /// Finds all plugins that an object names. Gives whether what names them must be closed.
-    pub fn find_all(
+    pub(crate) fn find_all(
         &self,
         from: &ObjectRef,
         to: &[PluginRef],
@@ -112,7 +112,7 @@ impl Plugins {
 }
 
 /// Answers every request: stands where a plugin is missing that may be there to keep people out.
-pub fn closed() -> Plugin {
+pub(crate) fn closed() -> Plugin {
     let message = "A plugin of this route is missing: see the diagnostics of the objects it is made from";
     let config = Map::from_iter([("status_code".to_owned(), json!(503)), ("message".to_owned(), json!(message))]);
     Plugin { name: "request-termination".into(), config, ..Plugin::default() }
@@ -120,7 +120,7 @@ pub fn closed() -> Plugin {
 
 /// Who a plugin is bound to beside services and routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Audience {
+pub(crate) struct Audience {
     /// Consumers by the name they go by; where there are any, groups do not count.
     pub consumers: Vec<(String, Maker)>,
     /// Consumer groups by name.
@@ -129,7 +129,7 @@ pub struct Audience {
 
 /// Somebody who names plugins.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Audient {
+pub(crate) struct Audient {
     /// The name that plugins refer to it by.
     pub name: String,
     /// The object.
@@ -140,7 +140,7 @@ pub struct Audient {
 
 /// Who is bound to plugins.
 #[derive(Clone, Copy)]
-pub struct Audiences {
+pub(crate) struct Audiences {
     /// Consumers.
     pub consumers: Derived<ObjectKey, Audient>,
     /// Consumers by the plugins they name.
@@ -153,7 +153,7 @@ pub struct Audiences {
 
 impl Audiences {
     /// Who is bound to a plugin.
-    pub fn of(&self, plugin: &PluginKey, view: &View<'_>) -> Audience {
+    pub(crate) fn of(&self, plugin: &PluginKey, view: &View<'_>) -> Audience {
         let read = |all: &Derived<ObjectKey, Audient>, index: &Index<PluginKey, ObjectKey>| {
             let keys = view.ctx.members(index, plugin);
             let found = keys.iter().filter_map(|key| view.ctx.get(all, key));
@@ -167,7 +167,7 @@ impl Audiences {
 }
 
 /// The entities of a plugin at one place (a service or a route): one, or one for each of its audience.
-pub fn bind_at(
+pub(crate) fn bind_at(
     key: &PluginKey,
     spec: &Spec,
     place: Relations<'_>,
@@ -192,7 +192,7 @@ pub fn bind_at(
 }
 
 /// The entity of a plugin that is bound so.
-pub fn bind<'a>(
+pub(crate) fn bind<'a>(
     key: &PluginKey,
     spec: &'a Spec,
     to: Relations<'_>,
@@ -215,7 +215,7 @@ pub fn bind<'a>(
 
 /// What is closed, because a plugin cannot be had that may be there to keep people out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Closed {
+pub(crate) struct Closed {
     /// The whole service.
     pub service: bool,
     /// Routes by name.
@@ -224,7 +224,7 @@ pub struct Closed {
 
 /// The plugins of a service and its routes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bindings {
+pub(crate) struct Bindings {
     /// Entities.
     pub product: Product,
     /// What is closed.
@@ -234,7 +234,7 @@ pub struct Bindings {
 }
 
 /// Binds the plugins that the Services and routes of a plan name; `None` when they name none.
-pub fn bindings(
+pub(crate) fn bindings(
     plan: &Plan,
     claims: &[Claimed],
     plugins: &Plugins,
@@ -296,7 +296,7 @@ impl Bindings {
 }
 
 /// A plugin that runs everywhere. Of several of one type the oldest counts; the Kong Ingress Controller lets none.
-pub fn global(candidates: &[(ObjectKey, Arc<Spec>)], settings: &Settings) -> Option<Product> {
+pub(crate) fn global(candidates: &[(ObjectKey, Arc<Spec>)], settings: &Settings) -> Option<Product> {
     let mut product = Product::default();
     let usable: Vec<_> = candidates.iter().filter(|(_, spec)| spec.plugin.is_some()).collect();
     let (oldest, spec) = usable.iter().min_by_key(|(key, spec)| (&spec.created, key))?;

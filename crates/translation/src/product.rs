@@ -6,7 +6,7 @@ use crate::source::{Maker, Notes};
 
 /// What one derivation gives.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Product {
+pub(crate) struct Product {
     /// Entities. No other derivation gives one of the same key.
     pub entities: Vec<Made>,
     /// What is wrong.
@@ -15,7 +15,7 @@ pub struct Product {
 
 /// An entity.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Made {
+pub(crate) struct Made {
     /// Its key.
     pub key: EntityKey,
     /// Its text.
@@ -26,7 +26,7 @@ pub struct Made {
 
 impl Made {
     /// An entity made from these objects.
-    pub fn new(key: EntityKey, entity: &impl serde::Serialize, makers: impl IntoIterator<Item = Maker>) -> Self {
+    pub(crate) fn new(key: EntityKey, entity: &impl serde::Serialize, makers: impl IntoIterator<Item = Maker>) -> Self {
         let rendered = Rendered::new(&key, entity);
         let mut makers: Vec<Maker> = makers.into_iter().collect();
         makers.sort();

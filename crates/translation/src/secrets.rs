@@ -10,7 +10,7 @@ use x509_parser::prelude::X509Certificate;
 
 /// Why a Secret is not what it is used for. Messages never show values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SecretError {
+pub(crate) enum SecretError {
     /// The key is not there.
     #[error("the key {0:?} is missing")]
     Missing(String),
@@ -43,7 +43,7 @@ pub enum SecretError {
 ///
 /// # Errors
 /// When it is missing, no base64 or no UTF-8.
-pub fn text(secret: &Secret, key: &str) -> Result<String, SecretError> {
+pub(crate) fn text(secret: &Secret, key: &str) -> Result<String, SecretError> {
     let value = secret.data.get(key).ok_or_else(|| SecretError::Missing(key.to_owned()))?;
     let bytes = STANDARD.decode(value).map_err(|_| SecretError::NotText(key.to_owned()))?;
     String::from_utf8(bytes).map_err(|_| SecretError::NotText(key.to_owned()))
@@ -51,7 +51,7 @@ pub fn text(secret: &Secret, key: &str) -> Result<String, SecretError> {
 
 /// A certificate chain and its private key, in PEM.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyPair {
+pub(crate) struct KeyPair {
     /// The chain.
     pub cert: String,
     /// The private key.
@@ -69,7 +69,7 @@ impl std::fmt::Debug for KeyPair {
 ///
 /// # Errors
 /// When a part is missing or unreadable, or when the parts do not belong together.
-pub fn key_pair(secret: &Secret) -> Result<KeyPair, SecretError> {
+pub(crate) fn key_pair(secret: &Secret) -> Result<KeyPair, SecretError> {
     let (cert, key) = (text(secret, "tls.crt")?.trim().to_owned(), text(secret, "tls.key")?.trim().to_owned());
     let bad_cert = || SecretError::NotPem { key: "tls.crt".into(), what: "certificate" };
     let bad_key = || SecretError::NotPem { key: "tls.key".into(), what: "private key" };
@@ -172,7 +172,7 @@ fn parts(der: &[u8]) -> Option<Vec<Any<'_>>> {
 ///
 /// # Errors
 /// When it is not exactly one certificate of an authority, or when it has expired at `minute` (minutes since 1970).
-pub fn authority(pem: &str, minute: u64) -> Result<String, SecretError> {
+pub(crate) fn authority(pem: &str, minute: u64) -> Result<String, SecretError> {
     let bad = || SecretError::NotPem { key: "cert".into(), what: "certificate" };
     let mut blocks = CertificateDer::pem_slice_iter(pem.as_bytes());
     let der = blocks.next().and_then(Result::ok).ok_or_else(bad)?;

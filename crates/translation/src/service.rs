@@ -25,7 +25,7 @@ use crate::source::{Maker, Notes, Source, annotation_field, reference};
 
 /// A Kong service and its upstream, without routes and targets.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The service. Its client certificate is missing still: see [`Plan::client_certificate`].
     pub service: silverback_kong::Service,
     /// The upstream.
@@ -46,7 +46,7 @@ pub struct Plan {
 
 /// Why a planned service is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dropped {
+pub(crate) enum Dropped {
     /// A claim says so: not even an upstream is left.
     Refused,
     /// Its Services contradict each other: the upstream is left, bare.
@@ -55,7 +55,7 @@ pub enum Dropped {
 
 /// A port of a Service that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedBackend {
+pub(crate) struct PlannedBackend {
     /// The Service.
     pub service: ObjectKey,
     /// The port.
@@ -66,7 +66,7 @@ pub struct PlannedBackend {
 
 /// A claim and the object that makes it.
 #[derive(Clone, Debug)]
-pub struct Claimed {
+pub(crate) struct Claimed {
     /// Whose claim.
     pub maker: Maker,
     /// The claim.
@@ -74,7 +74,7 @@ pub struct Claimed {
 }
 
 /// Plans a service from its claims, the senior first. There is at least one.
-pub fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
+pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
     let first = claims.first()?;
     let mut plan = Plan { service: first.claim.service.clone(), ..Plan::default() };
     plan.upstream.name = plan.service.host.clone();
@@ -290,7 +290,7 @@ fn unset_defaults(service: &mut silverback_kong::Service) {
 }
 
 /// The service of a plan with the routes of its claims.
-pub fn product(
+pub(crate) fn product(
     plan: &Plan,
     claims: &[Claimed],
     client_certificate: Option<String>,

@@ -8,18 +8,18 @@ use crate::annotations;
 use crate::output::{Diagnostic, Reason, Severity};
 
 /// The name of a kind as in [`ObjectRef::kind`]: `Kind.group`, or `Kind` alone for the core group.
-pub fn kind_name<T: Named>() -> String {
+pub(crate) fn kind_name<T: Named>() -> String {
     if T::GROUP.is_empty() { T::KIND.to_owned() } else { format!("{}.{}", T::KIND, T::GROUP) }
 }
 
 /// A reference to an object of this kind.
-pub fn reference<T: Named>(key: ObjectKey) -> ObjectRef {
+pub(crate) fn reference<T: Named>(key: ObjectKey) -> ObjectRef {
     ObjectRef::new(kind_name::<T>(), key)
 }
 
 /// An object as the origin of entities.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// API group; empty for the core group.
     pub group: &'a str,
     /// API version.
@@ -32,23 +32,23 @@ pub struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// This object.
-    pub fn of<T: Named>(object: &'a T) -> Self {
+    pub(crate) fn of<T: Named>(object: &'a T) -> Self {
         Self { group: T::GROUP, version: T::VERSION, kind: T::KIND, meta: object.meta() }
     }
 
     /// Its reference.
-    pub fn reference(&self) -> ObjectRef {
+    pub(crate) fn reference(&self) -> ObjectRef {
         let kind = if self.group.is_empty() { self.kind.to_owned() } else { format!("{}.{}", self.kind, self.group) };
         ObjectRef::new(kind, self.meta.key())
     }
 
     /// The object with its uid.
-    pub fn maker(&self) -> Maker {
+    pub(crate) fn maker(&self) -> Maker {
         Maker { object: self.reference(), uid: self.meta.uid.clone() }
     }
 
     /// The tags of what is made from it, without those its users gave it.
-    pub fn origin_tags(&self) -> Vec<String> {
+    pub(crate) fn origin_tags(&self) -> Vec<String> {
         tags::origin(tags::Origin {
             name: &self.meta.name,
             namespace: &self.meta.namespace,
@@ -60,7 +60,7 @@ impl<'a> Source<'a> {
     }
 
     /// The tags of what is made from it.
-    pub fn tags(&self) -> Vec<String> {
+    pub(crate) fn tags(&self) -> Vec<String> {
         let mut tags = self.origin_tags();
         tags::extend(&mut tags, annotations::list(self.meta, annotations::TAGS));
         tags
@@ -70,7 +70,7 @@ impl<'a> Source<'a> {
 /// An object that an entity is made from. Its version is looked up when it is shown: a new version of an equal object
 /// makes nothing anew.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Maker {
+pub(crate) struct Maker {
     /// Which object.
     pub object: ObjectRef,
     /// Its uid; empty when it has none.
@@ -79,28 +79,40 @@ pub struct Maker {
 
 /// Collects what is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notes(pub Vec<Diagnostic>);
+pub(crate) struct Notes(pub Vec<Diagnostic>);
 
 impl Notes {
     /// A part of the object has no effect.
-    pub fn error(&mut self, object: &ObjectRef, field: impl Into<String>, reason: Reason, message: impl Into<String>) {
+    pub(crate) fn error(
+        &mut self,
+        object: &ObjectRef,
+        field: impl Into<String>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) {
         self.push(object, field.into(), Severity::Error, reason, message.into());
     }
 
     /// The object has its effect, yet something about it is off.
-    pub fn warn(&mut self, object: &ObjectRef, field: impl Into<String>, reason: Reason, message: impl Into<String>) {
+    pub(crate) fn warn(
+        &mut self,
+        object: &ObjectRef,
+        field: impl Into<String>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) {
         self.push(object, field.into(), Severity::Warning, reason, message.into());
     }
 
     /// An annotation's value that is not taken.
-    pub fn bad_annotation(&mut self, source: &Source<'_>, name: &str, wants: &str) {
+    pub(crate) fn bad_annotation(&mut self, source: &Source<'_>, name: &str, wants: &str) {
         let value: String = source.meta.annotation(name).unwrap_or_default().chars().take(80).collect();
         let message = format!("{value:?} has no effect: {wants} is expected");
         self.warn(&source.reference(), annotation_field(name), Reason::InvalidValue, message);
     }
 
     /// Takes over what others noted, each thing once.
-    pub fn merge(&mut self, others: Notes) {
+    pub(crate) fn merge(&mut self, others: Notes) {
         for note in others.0 {
             if !self.0.contains(&note) {
                 self.0.push(note);
@@ -114,6 +126,6 @@ impl Notes {
 }
 
 /// Where an annotation is, as a diagnostic's field.
-pub fn annotation_field(name: &str) -> String {
+pub(crate) fn annotation_field(name: &str) -> String {
     format!("metadata.annotations[{name}]")
 }

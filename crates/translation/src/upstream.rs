@@ -17,7 +17,7 @@ use crate::service::{Dropped, Plan, PlannedBackend};
 use crate::source::Notes;
 
 /// The upstream of the plans that share a host. All mean the same one: the first that stands makes it.
-pub fn product(plans: &[Arc<Plan>], slices: &Index<ObjectKey, ObjectKey>, view: &View<'_>) -> Option<Product> {
+pub(crate) fn product(plans: &[Arc<Plan>], slices: &Index<ObjectKey, ObjectKey>, view: &View<'_>) -> Option<Product> {
     let stands = |plan: &&Arc<Plan>| plan.dropped.is_none();
     let bare = |plan: &&Arc<Plan>| plan.dropped == Some(Dropped::Contradiction);
     let plan = plans.iter().find(stands).or_else(|| plans.iter().find(bare))?;

@@ -15,7 +15,7 @@ use silverback_service::grpc::GrpcServer;
 use silverback_sync::client::{Event, Follower, Servers, watch_state};
 use silverback_sync::{Mode, Received};
 
-pub use args::TranslatorArgs;
+pub use args::{TranslationArgs, TranslatorArgs};
 use config_service::ConfigService;
 use pipeline::Pipeline;
 

@@ -1,28 +1,28 @@
 //! Annotations: their names and the forms of their values.
 
-pub mod route;
-pub mod service;
+pub(crate) mod route;
+pub(crate) mod service;
 
 use silverback_resources::types::Meta;
 
 /// Class of an Ingress or one of Kong's kinds.
-pub const INGRESS_CLASS: &str = "kubernetes.io/ingress.class";
+pub(crate) const INGRESS_CLASS: &str = "kubernetes.io/ingress.class";
 /// Marks the IngressClass of objects that name none.
-pub const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+pub(crate) const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 /// User tags.
-pub const TAGS: &str = "konghq.com/tags";
+pub(crate) const TAGS: &str = "konghq.com/tags";
 /// Plugins to bind.
-pub const PLUGINS: &str = "konghq.com/plugins";
+pub(crate) const PLUGINS: &str = "konghq.com/plugins";
 /// What all of Kong's annotations start with.
-pub const PREFIX: &str = "konghq.com";
+pub(crate) const PREFIX: &str = "konghq.com";
 
 /// The items of a comma-separated list: trimmed, empty ones dropped.
-pub fn list(meta: &Meta, name: &str) -> Vec<String> {
+pub(crate) fn list(meta: &Meta, name: &str) -> Vec<String> {
     items(meta.annotation(name).unwrap_or_default(), ",")
 }
 
 /// The items of a list: trimmed, empty ones dropped.
-pub fn items(text: &str, separator: &str) -> Vec<String> {
+pub(crate) fn items(text: &str, separator: &str) -> Vec<String> {
     let split = |text: &str| -> Vec<String> {
         text.split(separator).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     };
@@ -34,7 +34,7 @@ pub fn items(text: &str, separator: &str) -> Vec<String> {
 }
 
 /// `true` or `false` in any case.
-pub fn truth(text: &str) -> Option<bool> {
+pub(crate) fn truth(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
     } else if text.eq_ignore_ascii_case("false") {
@@ -45,7 +45,7 @@ pub fn truth(text: &str) -> Option<bool> {
 }
 
 /// A boolean as Go's `strconv.ParseBool` reads it, which is what these annotations were written for.
-pub fn go_bool(text: &str) -> Option<bool> {
+pub(crate) fn go_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),

@@ -25,14 +25,14 @@ const HEADERS_SEPARATOR: &str = "konghq.com/headers-separator";
 const PATH_HANDLING: &str = "konghq.com/path-handling";
 const REGEX_PREFIX: &str = "konghq.com/regex-prefix";
 /// Rewrites the path of requests (Ingress only).
-pub const REWRITE: &str = "konghq.com/rewrite";
+pub(crate) const REWRITE: &str = "konghq.com/rewrite";
 
 /// What is in the way of a regular expression's `~` unless the annotation says otherwise.
 const DEFAULT_REGEX_PREFIX: &str = "/~";
 
 /// A list whose items are judged one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Judged {
+pub(crate) struct Judged {
     /// The items that are right, in order, doubled ones too.
     pub good: Vec<String>,
     /// Number of all items.
@@ -46,19 +46,19 @@ impl Judged {
     }
 
     /// Whether an item is wrong.
-    pub fn spoilt(&self) -> bool {
+    pub(crate) fn spoilt(&self) -> bool {
         self.good.len() < self.given
     }
 
     /// All items, or none if one is wrong.
-    pub fn all_or_none(self) -> Vec<String> {
+    pub(crate) fn all_or_none(self) -> Vec<String> {
         if self.spoilt() { Vec::new() } else { self.good }
     }
 }
 
 /// The annotations that say which requests match, read once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Matching {
+pub(crate) struct Matching {
     /// More hosts.
     pub hosts: Judged,
     /// Methods, in upper case.
@@ -73,7 +73,7 @@ pub struct Matching {
 
 impl Matching {
     /// Reads the annotations of a source.
-    pub fn of(source: &Source<'_>, notes: &mut Notes) -> Self {
+    pub(crate) fn of(source: &Source<'_>, notes: &mut Notes) -> Self {
         let meta = source.meta;
         let hosts = Judged::of(list(meta, HOST_ALIASES), limits::is_route_host);
         let methods =
@@ -119,12 +119,12 @@ impl Matching {
     }
 
     /// The prefix that marks a regular expression for the traditional router.
-    pub fn traditional_prefix(&self) -> &str {
+    pub(crate) fn traditional_prefix(&self) -> &str {
         self.regex_prefix.as_deref().unwrap_or(DEFAULT_REGEX_PREFIX)
     }
 
     /// The prefix that marks a regular expression for the expressions router, where an empty one counts as none given.
-    pub fn expressions_prefix(&self) -> &str {
+    pub(crate) fn expressions_prefix(&self) -> &str {
         self.regex_prefix.as_deref().filter(|prefix| !prefix.is_empty()).unwrap_or(DEFAULT_REGEX_PREFIX)
     }
 }
@@ -146,7 +146,7 @@ fn headers(source: &Source<'_>) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Takes all annotations into a route of the traditional router.
-pub fn apply_traditional(source: &Source<'_>, matching: Matching, route: &mut Route, notes: &mut Notes) {
+pub(crate) fn apply_traditional(source: &Source<'_>, matching: Matching, route: &mut Route, notes: &mut Notes) {
     matching.apply(route);
     if let Some(text) = source.meta.annotation(REGEX_PRIORITY) {
         match text.parse() {
@@ -165,7 +165,7 @@ pub fn apply_traditional(source: &Source<'_>, matching: Matching, route: &mut Ro
 }
 
 /// Takes the annotations into a route of the expressions router whose expression is already made.
-pub fn apply_expressions(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
+pub(crate) fn apply_expressions(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
     apply_common(source, route, notes);
 }
 

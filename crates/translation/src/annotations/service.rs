@@ -16,22 +16,22 @@ const RETRIES: &str = "konghq.com/retries";
 const TLS_VERIFY: &str = "konghq.com/tls-verify";
 const TLS_VERIFY_DEPTH: &str = "konghq.com/tls-verify-depth";
 /// Name of the Secret with the certificate shown to the servers.
-pub const CLIENT_CERT: &str = "konghq.com/client-cert";
+pub(crate) const CLIENT_CERT: &str = "konghq.com/client-cert";
 /// Names of Secrets with the authorities trusted.
-pub const CA_SECRETS: &str = "konghq.com/ca-certificates-secrets";
+pub(crate) const CA_SECRETS: &str = "konghq.com/ca-certificates-secrets";
 /// Names of ConfigMaps with the authorities trusted.
-pub const CA_CONFIG_MAPS: &str = "konghq.com/ca-certificates-configmaps";
+pub(crate) const CA_CONFIG_MAPS: &str = "konghq.com/ca-certificates-configmaps";
 /// The Host header sent to the servers.
-pub const HOST_HEADER: &str = "konghq.com/host-header";
+pub(crate) const HOST_HEADER: &str = "konghq.com/host-header";
 /// Name of a KongUpstreamPolicy.
-pub const UPSTREAM_POLICY: &str = "konghq.com/upstream-policy";
+pub(crate) const UPSTREAM_POLICY: &str = "konghq.com/upstream-policy";
 /// Name of a KongIngress.
-pub const OVERRIDE: &str = "konghq.com/override";
+pub(crate) const OVERRIDE: &str = "konghq.com/override";
 /// Send requests to the Service, not to its pods.
-pub const SERVICE_UPSTREAM: &str = "ingress.kubernetes.io/service-upstream";
+pub(crate) const SERVICE_UPSTREAM: &str = "ingress.kubernetes.io/service-upstream";
 
 /// Takes the annotations into a service.
-pub fn apply(source: &Source<'_>, service: &mut Service, notes: &mut Notes) {
+pub(crate) fn apply(source: &Source<'_>, service: &mut Service, notes: &mut Notes) {
     let meta = source.meta;
     if let Some(path) = meta.annotation(PATH) {
         if path.starts_with('/') {
@@ -72,7 +72,7 @@ pub fn apply(source: &Source<'_>, service: &mut Service, notes: &mut Notes) {
 }
 
 /// Kong's annotations of an object. Services behind one Kong service must agree on them.
-pub fn kong_annotations<'a>(source: &Source<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+pub(crate) fn kong_annotations<'a>(source: &Source<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
     let annotations = source.meta.annotations.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     annotations.filter(|(name, _)| name.starts_with(super::PREFIX))
 }

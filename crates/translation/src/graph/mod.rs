@@ -35,7 +35,7 @@ use crate::upstream;
 
 /// The collections whose values are looked at from outside.
 #[derive(Clone, Copy)]
-pub struct Outputs {
+pub(crate) struct Outputs {
     /// What objects claim.
     pub claims: Derived<ClaimantKey, Claims>,
     /// What services come to, by name.
@@ -76,7 +76,7 @@ impl Scope {
 }
 
 /// Adds all collections to an empty graph.
-pub fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outputs) {
+pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outputs) {
     let inputs = Inputs::new(graph);
     let scope = Scope { inputs, settings };
 

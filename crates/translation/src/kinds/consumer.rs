@@ -20,7 +20,7 @@ use crate::source::{Maker, Notes, Source};
 
 /// A consumer of ours, before it is known whether another one claims the same.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// The consumer.
     pub consumer: Consumer,
     /// The object.
@@ -41,12 +41,12 @@ pub struct Candidate {
 
 impl Candidate {
     /// The name that plugins refer to it by: Kong finds consumers by no other.
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.consumer.username.as_deref()
     }
 
     /// The names by which Kong tells consumers apart.
-    pub fn identities(&self) -> Vec<Unique> {
+    pub(crate) fn identities(&self) -> Vec<Unique> {
         let name = self.consumer.username.as_deref().map(|name| Unique::new("username", name));
         let id = self.consumer.custom_id.as_deref().map(|id| Unique::new("custom_id", id));
         name.into_iter().chain(id).collect()
@@ -54,7 +54,7 @@ impl Candidate {
 }
 
 /// A consumer, if it is ours and has a name. `group_exists` tells of groups of ours in the consumer's namespace.
-pub fn candidate(
+pub(crate) fn candidate(
     object: &KongConsumer,
     plugins: &Plugins,
     group_exists: impl Fn(&ObjectKey) -> bool,
@@ -147,7 +147,7 @@ impl Candidate {
     }
 
     /// The consumer's entities: itself and its memberships.
-    pub fn entities(&self, settings: &Settings) -> Vec<Made> {
+    pub(crate) fn entities(&self, settings: &Settings) -> Vec<Made> {
         let Some(name) = self.consumer.username.as_deref().or(self.consumer.custom_id.as_deref()) else {
             return Vec::new();
         };
@@ -165,7 +165,7 @@ impl Candidate {
 }
 
 /// What keeps a consumer out: another one that has the same name and is older, or the same credential.
-pub fn conflicts(
+pub(crate) fn conflicts(
     candidate: &Candidate,
     key: &ObjectKey,
     others: impl Fn(&Unique) -> Vec<(ObjectKey, Arc<Candidate>)>,

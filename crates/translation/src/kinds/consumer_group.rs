@@ -16,7 +16,7 @@ use crate::source::{Maker, Notes, Source};
 
 /// A group of ours.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Group {
+pub(crate) struct Group {
     /// The group.
     pub group: ConsumerGroup,
     /// The object.
@@ -30,7 +30,7 @@ pub struct Group {
 }
 
 /// A group, if it is ours and the gateways know groups.
-pub fn group(object: &KongConsumerGroup, plugins: &Plugins, view: &View<'_>) -> Option<Group> {
+pub(crate) fn group(object: &KongConsumerGroup, plugins: &Plugins, view: &View<'_>) -> Option<Group> {
     let meta = &object.metadata;
     let control_plane = object.spec.as_ref().and_then(|spec| spec.control_plane_ref.as_ref());
     let elsewhere = control_plane.is_some_and(|control_plane| !control_plane.is_ingress_controller());
@@ -63,7 +63,7 @@ pub fn group(object: &KongConsumerGroup, plugins: &Plugins, view: &View<'_>) -> 
 
 impl Group {
     /// The group's entity.
-    pub fn entity(&self) -> Made {
+    pub(crate) fn entity(&self) -> Made {
         let key = EntityKey::new(Collection::ConsumerGroups, &*self.group.name);
         Made::new(key, &self.group, [self.maker.clone()])
     }

@@ -1,6 +1,6 @@
 //! The kinds that make routes, consumers, plugins, …: one file each.
 
-pub mod consumer;
-pub mod consumer_group;
-pub mod ingress;
-pub mod plugin;
+pub(crate) mod consumer;
+pub(crate) mod consumer_group;
+pub(crate) mod ingress;
+pub(crate) mod plugin;

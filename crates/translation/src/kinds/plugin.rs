@@ -12,7 +12,7 @@ use crate::source::{Maker, Notes, Source};
 
 /// A plugin object, understood.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// The plugin, not bound to anything yet; `None` when its configuration cannot be put together.
     pub plugin: Option<KongPlugin>,
     /// The type of plugin, e.g. `key-auth`.
@@ -27,7 +27,7 @@ pub struct Spec {
 
 impl Spec {
     /// Whether requests may pass where this plugin should run and cannot: it only watches them.
-    pub fn is_dispensable(&self) -> bool {
+    pub(crate) fn is_dispensable(&self) -> bool {
         DISPENSABLE.contains(&self.name.as_str())
     }
 }
@@ -50,7 +50,7 @@ const DISPENSABLE: [&str; 13] = [
 ];
 
 /// Understands a plugin object.
-pub fn spec<R>(object: &Plugin<R>, view: &View<'_>) -> Spec
+pub(crate) fn spec<R>(object: &Plugin<R>, view: &View<'_>) -> Spec
 where
     R: SecretRef,
     Plugin<R>: Named,

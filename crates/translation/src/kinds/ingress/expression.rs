@@ -7,12 +7,12 @@ use super::{Path, PathKind};
 use crate::annotations::route::Matching;
 
 /// Matches every path.
-pub fn any_path() -> String {
+pub(super) fn any_path() -> String {
     e::text("http.path", "^=", "/")
 }
 
 /// The expression and priority of a route.
-pub fn of(host: &str, paths: &[Path], matching: &Matching) -> (String, u64) {
+pub(super) fn of(host: &str, paths: &[Path], matching: &Matching) -> (String, u64) {
     let own = (!host.is_empty()).then(|| host.to_owned());
     let hosts = e::any(own.into_iter().chain(matching.hosts.good.iter().cloned()).map(|host| host_term(&host)));
     let prefix = matching.expressions_prefix();
@@ -95,7 +95,7 @@ fn length(path: &Path, regex_prefix: &str) -> usize {
 }
 
 /// Whether a host can be matched: others are left out of expressions.
-pub fn is_matchable(host: &str) -> bool {
+pub(super) fn is_matchable(host: &str) -> bool {
     limits::is_route_host(host)
 }
 

@@ -21,13 +21,13 @@ use crate::inputs::View;
 use crate::output::Reason;
 use crate::source::{Notes, Source};
 
-pub use paths::{Path, PathKind};
+pub(crate) use paths::{Path, PathKind};
 
 const FACADE_GROUP: &str = "incubator.ingress-controller.konghq.com";
 const FACADE_KIND: &str = "KongServiceFacade";
 
 /// What an Ingress asks for; `None` when it is not ours.
-pub fn claims(ingress: &Ingress, view: &View<'_>) -> Option<Claims> {
+pub(crate) fn claims(ingress: &Ingress, view: &View<'_>) -> Option<Claims> {
     let class = view.class();
     let class_name = ingress.spec.ingress_class_name.as_deref();
     if !class.owns_ingress(&ingress.metadata, class_name, &view.settings.ingress_class) {

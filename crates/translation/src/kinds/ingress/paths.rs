@@ -5,7 +5,7 @@ const REGEX: &str = "~";
 
 /// The three pathTypes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathKind {
+pub(crate) enum PathKind {
     /// The very path.
     Exact,
     /// The path and what is below it.
@@ -16,7 +16,7 @@ pub enum PathKind {
 
 impl PathKind {
     /// Reads a pathType; none counts as ImplementationSpecific.
-    pub fn of(text: Option<&str>) -> Option<Self> {
+    pub(crate) fn of(text: Option<&str>) -> Option<Self> {
         match text {
             Some("Exact") => Some(Self::Exact),
             Some("Prefix") => Some(Self::Prefix),
@@ -28,7 +28,7 @@ impl PathKind {
 
 /// A path as written, with runs of slashes as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path {
+pub(crate) struct Path {
     /// Its type.
     pub kind: PathKind,
     /// Never empty.
@@ -37,7 +37,7 @@ pub struct Path {
 
 impl Path {
     /// Cleans up a path.
-    pub fn new(kind: PathKind, text: &str) -> Self {
+    pub(crate) fn new(kind: PathKind, text: &str) -> Self {
         let mut clean = String::with_capacity(text.len().max(1));
         for c in text.chars() {
             if !(c == '/' && clean.ends_with('/')) {
@@ -51,7 +51,7 @@ impl Path {
     }
 
     /// The path without leading slashes (Exact), or without any at its ends (Prefix).
-    pub fn core(&self) -> &str {
+    pub(crate) fn core(&self) -> &str {
         match self.kind {
             PathKind::Exact => self.text.trim_start_matches('/'),
             PathKind::Prefix => self.text.trim_matches('/'),
@@ -61,7 +61,7 @@ impl Path {
 
     /// The paths of a traditional route. What starts with `prefix` is a regular expression; with `legacy`, so is what
     /// looks like one.
-    pub fn traditional(&self, prefix: &str, legacy: bool) -> Vec<String> {
+    pub(crate) fn traditional(&self, prefix: &str, legacy: bool) -> Vec<String> {
         let core = self.core();
         let paths = match self.kind {
             PathKind::Exact => vec![format!("~/{core}$")],

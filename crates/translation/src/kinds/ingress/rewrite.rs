@@ -4,7 +4,7 @@ use serde_json::{Map, json};
 use silverback_kong::Plugin;
 
 /// The plugin for a rewrite, or why there can be none. `$N` is a capture, `\$` a dollar sign, empty is the root.
-pub fn plugin(target: &str, enabled: bool) -> Result<Plugin, String> {
+pub(super) fn plugin(target: &str, enabled: bool) -> Result<Plugin, String> {
     if !enabled {
         return Err("the feature gate RewriteURIs is off".to_owned());
     }

@@ -1,0 +1,120 @@
+//! From the end of the leading pusher until the next change is at every gateway.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::BenchArgs;
+use super::shop::{Instance, Shop};
+use super::stats::{Row, print};
+
+const LEASE: &str = "silverback-bench";
+
+/// Flags of `silverback bench failover`.
+#[derive(clap::Args)]
+pub(crate) struct FailoverArgs {
+    #[command(flatten)]
+    bench: BenchArgs,
+
+    /// Times each way of ending is measured.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    times: usize,
+
+    /// Duration of the Lease; the renew deadline and retry period are two thirds and a seventh of it.
+    #[arg(long, default_value_t = 15, value_name = "SECONDS")]
+    lease_seconds: u64,
+}
+
+impl FailoverArgs {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let mut shop = Shop::open(&self.bench).await?;
+        let mut rows = Vec::new();
+        for (what, signal) in [("SIGTERM", Signal::TERM), ("kill -9", Signal::KILL)] {
+            let mut times = Vec::new();
+            for round in 0..self.times {
+                eprintln!("{what}, {} of {}", round + 1, self.times);
+                times.push(self.measure(&mut shop, signal).await?);
+            }
+            let lease = self.lease_seconds;
+            rows.push(Row {
+                what: format!("{what} of the leader (lease {lease} s) → next change at all gateways"),
+                times,
+            });
+        }
+        print(&rows, self.bench.output);
+        shop.close().await
+    }
+
+    async fn measure(&self, shop: &mut Shop, signal: Signal) -> anyhow::Result<Duration> {
+        let mut instances = [self.start(shop, "a", 0)?, self.start(shop, "b", 100)?];
+        let target = shop.change().await?;
+        shop.arrived(&target).await?;
+        let leader = usize::from(self.holder(shop).await? == "b");
+        // Only a replica that has caught up can take over at once.
+        self.await_ready(1 - leader).await?;
+        let pid = Pid::from_child(&instances[leader].0);
+        kill_process(pid, signal).context("ending the leader")?;
+        let ended = Instant::now();
+        let target = shop.change().await?;
+        shop.arrived(&target).await?;
+        let took = ended.elapsed();
+        for instance in &mut instances {
+            // A clean end frees the Lease for the next round.
+            let _ = kill_process(Pid::from_child(&instance.0), Signal::TERM);
+            let _ = instance.0.wait();
+        }
+        Ok(took)
+    }
+
+    fn start(&self, shop: &Shop, identity: &str, offset: u16) -> anyhow::Result<Instance> {
+        let lease = Duration::from_secs(self.lease_seconds);
+        let millis = |duration: Duration| format!("{}ms", duration.as_millis());
+        let flags = [
+            "--force-leader-election",
+            "enabled",
+            "--election-namespace",
+            &shop.namespace,
+            "--election-lease-name",
+            LEASE,
+            "--election-identity",
+            identity,
+            "--election-lease-duration",
+            &millis(lease),
+            "--election-renew-deadline",
+            &millis(lease * 2 / 3),
+            "--election-retry-period",
+            &millis(lease * 2 / 15),
+        ];
+        shop.instance(&self.bench, offset, &flags)
+    }
+
+    async fn holder(&self, shop: &Shop) -> anyhow::Result<String> {
+        let leases: Api<Lease> = Api::namespaced(self.bench.cluster.connect().await?.client, &shop.namespace);
+        let holder = leases.get(LEASE).await?.spec.and_then(|spec| spec.holder_identity);
+        holder.context("the Lease has no holder although a configuration was pushed")
+    }
+
+    async fn await_ready(&self, instance: usize) -> anyhow::Result<()> {
+        let port = 10_254 + u64::from(self.bench.port_offset) + 100 * instance as u64;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if ready(port).await.unwrap_or(false) {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "the standby was not ready within 60 s");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn ready(port: u64) -> anyhow::Result<bool> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
+}

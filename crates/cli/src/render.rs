@@ -1,0 +1,131 @@
+//! `silverback render`: manifests in, Kong's declarative configuration out, without a cluster.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use silverback_resources::manifest;
+use silverback_translator::TranslationArgs;
+
+/// Flags of `silverback render`.
+#[derive(clap::Args)]
+pub(crate) struct RenderArgs {
+    /// Files and folders of manifests; `-` reads standard input.
+    #[arg(short = 'f', long = "filename", required = true, num_args = 1.., value_name = "FILE")]
+    filename: Vec<PathBuf>,
+
+    #[command(flatten)]
+    translation: TranslationArgs,
+
+    /// Objects to treat as refused by the gateways: they, and what depends on them, are left out.
+    #[arg(
+        long,
+        value_name = "KIND/NAMESPACE/NAME",
+        value_delimiter = ',',
+        default_value = "",
+        hide_default_value = true
+    )]
+    leave_out: Vec<String>,
+
+    /// Fail when something could not be translated.
+    #[arg(long)]
+    strict: bool,
+
+    /// Form of the configuration: decK's, as YAML or JSON.
+    #[arg(short, long, default_value = "yaml", value_name = "FORM")]
+    output: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    Yaml,
+    Json,
+}
+
+impl RenderArgs {
+    pub(crate) fn run(self) -> ExitCode {
+        match self.render() {
+            Ok(clean) if clean || !self.strict => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(2)
+            }
+        }
+    }
+
+    /// Whether everything could be translated.
+    fn render(&self) -> anyhow::Result<bool> {
+        let settings = self.translation.settings()?;
+        let mut problems = Problems::new();
+        let mut objects = Vec::new();
+        for path in &self.filename {
+            for (name, text) in read(path)? {
+                load(&name, &text, &mut objects, &mut problems);
+            }
+        }
+        let leave_out: Vec<String> = self.leave_out.iter().filter(|name| !name.is_empty()).cloned().collect();
+        let (document, diagnostics) = silverback_translation::render(&objects, &settings, &leave_out);
+        for diagnostic in diagnostics {
+            problems.tell(&diagnostic.to_string());
+        }
+        let text = match self.output {
+            Form::Yaml => document.to_yaml()?,
+            Form::Json => document.to_json()? + "\n",
+        };
+        std::io::stdout().write_all(text.as_bytes()).context("standard output")?;
+        Ok(problems.count == 0)
+    }
+}
+
+struct Problems {
+    count: usize,
+    colours: bool,
+}
+
+impl Problems {
+    fn new() -> Self {
+        Self { count: 0, colours: std::io::stderr().is_terminal() }
+    }
+
+    fn tell(&mut self, problem: &str) {
+        self.count += 1;
+        let (on, off) = if self.colours { ("\u{1b}[33m", "\u{1b}[0m") } else { ("", "") };
+        eprintln!("{on}warning:{off} {problem}");
+    }
+}
+
+fn load(name: &str, text: &str, objects: &mut Vec<Value>, problems: &mut Problems) {
+    for manifest in manifest::load(name, text) {
+        match manifest {
+            Ok(manifest) => objects.push(manifest.object),
+            Err(error) => problems.tell(&error.to_string()),
+        }
+    }
+}
+
+/// Names and texts of a file, of a folder's manifests, or of standard input.
+fn read(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("standard input")?;
+        return Ok(vec![("standard input".to_owned(), text)]);
+    }
+    let in_words = || format!("-f {}: cannot be read", path.display());
+    if path.is_dir() {
+        let mut entries = std::fs::read_dir(path).with_context(in_words)?.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(std::fs::DirEntry::path);
+        let mut all = Vec::new();
+        for entry in entries {
+            let path = entry.path();
+            let manifest = path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|e| end == *e));
+            if path.is_dir() || manifest {
+                all.extend(read(&path)?);
+            }
+        }
+        return Ok(all);
+    }
+    Ok(vec![(path.display().to_string(), std::fs::read_to_string(path).with_context(in_words)?)])
+}
