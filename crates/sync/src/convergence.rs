@@ -21,6 +21,11 @@ enum Step {
         kind: usize,
         name: u8,
     },
+    /// Many changes of a kind at one version; no body means deleted.
+    Batch {
+        kind: usize,
+        changes: BTreeMap<u8, Option<u8>>,
+    },
     Commit,
     Relist {
         kind: usize,
@@ -46,6 +51,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (kind.clone(), 0..12u8, 0..4u8).prop_map(|(kind, name, body)| Step::Put { kind, name, body }),
         4 => (kind.clone(), 0..12u8).prop_map(|(kind, name)| Step::Delete { kind, name }),
+        2 => (kind.clone(), proptest::collection::btree_map(0..12u8, proptest::option::weighted(0.8, 0..4u8), 0..6))
+            .prop_map(|(kind, changes)| Step::Batch { kind, changes }),
         4 => Just(Step::Commit),
         1 => kind.clone().prop_map(|kind| Step::Relist { kind }),
         1 => kind.clone().prop_map(|kind| Step::Vanish { kind }),
@@ -110,16 +117,13 @@ impl World {
         self.publisher.apply(&collection(kind), Change::Replace { items, version });
     }
 
+    /// What was put in and not deleted, whatever the publisher makes of it.
     fn truth(&self) -> BTreeMap<(String, ObjectKey), String> {
-        self.publisher
-            .collections()
-            .flat_map(|(id, view)| {
-                view.items
-                    .values()
-                    .map(|item| ((id.kind.clone(), item.key.clone()), item.body.to_string()))
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+        let object = |((kind, name), (version, body)): (&(usize, u8), &(u64, u8))| {
+            let item = item(*name, *version, *body);
+            ((KINDS[*kind].to_owned(), item.key.clone()), item.body.to_string())
+        };
+        self.content.iter().map(object).collect()
     }
 
     fn step(&mut self, step: Step) {
@@ -135,6 +139,7 @@ impl World {
                 let (key, version) = (ObjectKey::new("", format!("n{name}")), Version::from_counter(self.version));
                 self.publisher.apply(&collection(kind), Change::Delete { key, version });
             }
+            Step::Batch { kind, changes } => self.batch(kind, changes),
             Step::Commit => self.commit(),
             Step::Relist { kind } => self.relist(kind),
             Step::Vanish { kind } => {
@@ -165,6 +170,22 @@ impl World {
                 self.commit();
             }
         }
+    }
+
+    fn batch(&mut self, kind: usize, changes: BTreeMap<u8, Option<u8>>) {
+        self.version += 1;
+        let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
+        for (name, body) in changes {
+            if let Some(body) = body {
+                self.content.insert((kind, name), (self.version, body));
+                upserts.push(item(name, self.version, body));
+            } else {
+                self.content.remove(&(kind, name));
+                deletes.push(ObjectKey::new("", format!("n{name}")));
+            }
+        }
+        let version = Version::from_counter(self.version);
+        self.publisher.apply(&collection(kind), Change::Step { upserts, deletes, version });
     }
 
     fn commit(&mut self) {

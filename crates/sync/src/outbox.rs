@@ -44,7 +44,14 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(cursors: BTreeMap<CollectionId, Cursor>) -> Self {
-        Self { cursors, live: BTreeMap::new(), marks: BTreeMap::new(), committed: true, introduced: false, queue: VecDeque::new() }
+        Self {
+            cursors,
+            live: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            committed: true,
+            introduced: false,
+            queue: VecDeque::new(),
+        }
     }
 
     /// Notes that a collection moved; `keys` are those whose item is different now.

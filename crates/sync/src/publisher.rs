@@ -32,6 +32,15 @@ pub enum Change {
         /// When.
         version: Version,
     },
+    /// All that changed at one version, later than all before.
+    Step {
+        /// Objects added or altered.
+        upserts: Vec<Item>,
+        /// Objects deleted.
+        deletes: Vec<ObjectKey>,
+        /// When.
+        version: Version,
+    },
     /// Nothing happened up to this version.
     Bookmark(Version),
     /// The collection cannot be brought up to date; what is known is kept.
@@ -275,6 +284,7 @@ impl Collection {
             Change::Replace { items, version } => self.replace(items, &version, touched),
             Change::Upsert(item) => self.upsert(item, touched),
             Change::Delete { key, version } => self.delete(&key, &version, touched),
+            Change::Step { upserts, deletes, version } => self.step(upserts, &deletes, &version, touched),
             Change::Bookmark(version) => {
                 self.frontier.see(&version);
                 outcome(self.stale.take().is_some())
@@ -323,6 +333,19 @@ impl Collection {
         if self.items.get(key).is_some_and(|held| rules::delete_wins(&held.version, version)) {
             self.take(key, touched);
         }
+        self.settle(version, touched)
+    }
+
+    fn step(
+        &mut self,
+        upserts: Vec<Item>,
+        deletes: &[ObjectKey],
+        version: &Version,
+        touched: &mut Vec<ObjectKey>,
+    ) -> Outcome {
+        debug_assert!(*version > self.frontier.seen, "a step at {version} after {}", self.frontier.seen);
+        upserts.into_iter().for_each(|item| self.put(item, touched));
+        deletes.iter().for_each(|key| self.take(key, touched));
         self.settle(version, touched)
     }
 

@@ -3,8 +3,9 @@
 //! Nothing is derived before everything that is served was complete once; from then on each closed step of the state
 //! is one translation and one commit.
 
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -132,9 +133,7 @@ impl Pipeline {
         let changed = output.changed.len();
         let (generation, expressions) = (self.generation, self.expressions);
         let entities = self.publisher.write(|publisher| {
-            for (key, entity) in output.changed {
-                publish(publisher, &key, entity.as_deref(), &version);
-            }
+            publish(publisher, output.changed, &version);
             let content = SetDigest::of(publisher.collections().map(|(_, view)| view.digest.0));
             let entities = publisher.collections().map(|(_, view)| view.items.len() as u64).sum();
             publisher.commit_as(Commit { generation, inputs, content, entities, expressions });
@@ -181,16 +180,24 @@ fn install(publisher: &mut Publisher, id: &CollectionId) {
     }
 }
 
-fn publish(publisher: &mut Publisher, key: &EntityKey, entity: Option<&Entity>, version: &Version) {
-    let id = CollectionId::all(key.collection.as_str());
-    install(publisher, &id);
-    let name = ObjectKey::new("", &*key.name);
-    let change = match entity {
-        Some(entity) => {
-            let body = String::from_utf8_lossy(entity.rendered.bytes());
-            Change::Upsert(Item::new(name, version.clone(), body).with_sources(entity.provenance.clone()))
+/// Publishes what changed, a step for each collection.
+fn publish(publisher: &mut Publisher, changed: Vec<(EntityKey, Option<Arc<Entity>>)>, version: &Version) {
+    let mut steps: BTreeMap<CollectionId, (Vec<Item>, Vec<ObjectKey>)> = BTreeMap::new();
+    for (key, entity) in changed {
+        let (upserts, deletes) = steps.entry(CollectionId::all(key.collection.as_str())).or_default();
+        let name = ObjectKey::new("", &*key.name);
+        match entity {
+            Some(entity) => upserts.push(item(name, &entity, version)),
+            None => deletes.push(name),
         }
-        None => Change::Delete { key: name, version: version.clone() },
-    };
-    publisher.apply(&id, change);
+    }
+    for (id, (upserts, deletes)) in steps {
+        install(publisher, &id);
+        publisher.apply(&id, Change::Step { upserts, deletes, version: version.clone() });
+    }
+}
+
+fn item(name: ObjectKey, entity: &Entity, version: &Version) -> Item {
+    let body = String::from_utf8_lossy(entity.rendered.bytes());
+    Item::new(name, version.clone(), body).with_sources(entity.provenance.clone())
 }
