@@ -40,6 +40,8 @@ impl GrpcServer<'_> {
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .with_service_name(self.name)
+            .with_service_name("grpc.health.v1.Health")
+            .with_service_name("grpc.reflection.v1.ServerReflection")
             .build_v1()?;
         let mut routes = RoutesBuilder::default();
         routes.add_service(health).add_service(reflection);

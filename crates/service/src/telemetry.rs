@@ -27,12 +27,15 @@ impl Telemetry {
     }
 }
 
+/// Libraries that repeat at each attempt what the services say once. The user's filter may say otherwise.
+const QUIET: &str = "kube_runtime=error,kube_client=error";
+
 /// Sets the process's logs and traces up.
 ///
 /// # Errors
 /// When the level or the endpoint cannot be read.
 pub fn init(common: &CommonArgs) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::try_new(&common.log_level).map_err(|error| {
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", common.log_level)).map_err(|error| {
         anyhow::anyhow!("--log-level {:?}: {error}; use trace, debug, info, warn or error", common.log_level)
     })?;
     let provider = tracer_provider(common)?;
