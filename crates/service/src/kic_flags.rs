@@ -35,7 +35,7 @@ const NO_KONNECT: &str = "Silverback does not talk to Konnect; leave it out, or 
 const NO_WEBHOOK_YET: &str = "the admission webhook is not built yet; nothing listens";
 const NO_DATABASE: &str = "gateways with a database are not supported; it would have no effect";
 
-/// Every such flag. The table in `docs/kic-flags.md` is made from it.
+/// Every such flag. The table in `docs/flags.md` is made from it.
 pub const KIC_FLAGS: &[KicFlag] = &[
     ignored("proxy-sync-seconds", "changes are pushed as they happen, there is no interval"),
     ignored(
@@ -43,6 +43,13 @@ pub const KIC_FLAGS: &[KicFlag] = &[
         "nothing is pushed before everything was listed, so there is nothing to wait for",
     ),
     ignored("cache-sync-timeout", "listing is retried for as long as it takes, and readiness names what is missing"),
+    ignored("apiserver-qps", "watches cost the API server next to nothing; its own fairness limits what is asked"),
+    ignored("apiserver-burst", "watches cost the API server next to nothing; its own fairness limits what is asked"),
+    ignored(
+        "secret-label-selector",
+        "a Secret counts where it is referenced, or labelled as a credential or an authority",
+    ),
+    ignored("configmap-label-selector", "a ConfigMap counts where it is referenced, or labelled as an authority"),
     ignored("sync-period", "objects are watched; a watch that goes silent is replaced"),
     ignored("gateway-discovery-dns-strategy", "it has no effect in KIC either"),
     ignored("kong-admin-init-retries", "a gateway that does not answer is tried for as long as it is there"),
