@@ -67,7 +67,7 @@ impl RenderArgs {
             }
         }
         let leave_out: Vec<String> = self.leave_out.iter().filter(|name| !name.is_empty()).cloned().collect();
-        let (document, diagnostics) = silverback_translation::render(&objects, &settings, &leave_out);
+        let (document, diagnostics) = silverback_translation::render(&objects, &settings, &leave_out, minute());
         for diagnostic in diagnostics {
             problems.tell(&diagnostic.to_string());
         }
@@ -78,6 +78,12 @@ impl RenderArgs {
         std::io::stdout().write_all(text.as_bytes()).context("standard output")?;
         Ok(problems.count == 0)
     }
+}
+
+/// Minutes since 1970.
+fn minute() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.as_secs() / 60
 }
 
 struct Problems {

@@ -51,7 +51,7 @@ impl Document {
                 list.push(entity.value());
             }
         }
-        if self.entities.is_empty() {
+        if self.entities.keys().all(is_custom) {
             lists.insert(Collection::Upstreams.as_str().into(), json!([stub_upstream()]));
         }
         Value::Object(lists)
@@ -102,6 +102,11 @@ fn nest_groups(consumers: &mut [Value], members: &[Value]) {
     }
 }
 
+/// Custom entities configure nothing by themselves.
+fn is_custom(key: &EntityKey) -> bool {
+    matches!(key.collection, Collection::Custom(_))
+}
+
 /// What an otherwise empty config holds: with nothing at all a gateway reports no hash and never gets ready.
 pub fn stub_upstream() -> Upstream {
     Upstream { name: "kong".into(), ..Upstream::default() }
@@ -115,6 +120,10 @@ pub fn pieces<'a>(entities: impl IntoIterator<Item = (&'a EntityKey, &'a Rendere
     let mut out: Vec<Arc<[u8]>> = vec![Arc::from(&br#"{"_format_version":"3.0""#[..])];
     let mut open: Option<&Collection> = None;
     for (key, entity) in entities {
+        if open.is_none() && is_custom(key) {
+            push_stub(&mut out);
+            out.push(Arc::from(&b"]"[..]));
+        }
         if open == Some(&key.collection) {
             out.push(comma.clone());
         } else {
@@ -126,12 +135,17 @@ pub fn pieces<'a>(entities: impl IntoIterator<Item = (&'a EntityKey, &'a Rendere
         out.push(entity.bytes().clone());
     }
     if open.is_none() {
-        let key = EntityKey::new(Collection::Upstreams, "kong");
-        out.push(Arc::from(&br#","upstreams":["#[..]));
-        out.push(Rendered::new(&key, &stub_upstream()).bytes().clone());
+        push_stub(&mut out);
     }
     out.push(Arc::from(&b"]}"[..]));
     out
+}
+
+/// Writes a list of the stub alone, left open.
+fn push_stub(out: &mut Vec<Arc<[u8]>>) {
+    let key = EntityKey::new(Collection::Upstreams, "kong");
+    out.push(Arc::from(&br#","upstreams":["#[..]));
+    out.push(Rendered::new(&key, &stub_upstream()).bytes().clone());
 }
 
 #[cfg(test)]

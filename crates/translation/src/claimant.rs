@@ -3,17 +3,22 @@
 //! One collection holds them all, so that a service can be shared by objects of several kinds.
 
 use silverback_model::ObjectKey;
+use silverback_resources::crds::{TCPIngress, UDPIngress};
 use silverback_resources::types::Ingress;
 
 use crate::claims::Claims;
 use crate::inputs::View;
-use crate::kinds::ingress;
+use crate::kinds::{ingress, l4};
 
 /// The kinds of claimants. The order decides who comes first where objects of several kinds claim the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ClaimantKind {
     /// networking.k8s.io
     Ingress,
+    /// configuration.konghq.com
+    TcpIngress,
+    /// configuration.konghq.com
+    UdpIngress,
 }
 
 /// Which claimant.
@@ -30,6 +35,10 @@ pub(crate) struct ClaimantKey {
 pub(crate) enum Claimant {
     /// An Ingress.
     Ingress(Ingress),
+    /// A TCPIngress.
+    Tcp(TCPIngress),
+    /// A UDPIngress.
+    Udp(UDPIngress),
 }
 
 impl Claimant {
@@ -37,6 +46,8 @@ impl Claimant {
     pub(crate) fn claims(&self, view: &View<'_>) -> Option<Claims> {
         match self {
             Self::Ingress(ingress) => ingress::claims(ingress, view),
+            Self::Tcp(ingress) => l4::tcp_claims(ingress, view),
+            Self::Udp(ingress) => l4::udp_claims(ingress, view),
         }
     }
 }

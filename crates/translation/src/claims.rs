@@ -68,11 +68,6 @@ impl ServiceClaim {
     pub(crate) fn name(&self) -> &str {
         &self.service.name
     }
-
-    /// Name of the upstream.
-    pub(crate) fn host(&self) -> &str {
-        &self.service.host
-    }
 }
 
 /// A route and the plugins its object names.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use silverback_incremental::{Ctx, Graph, Index, Input};
 use silverback_model::{ObjectKey, ObjectRef};
 use silverback_resources::crds::{
-    IngressClassParameters, KongClusterPlugin, KongConsumer, KongConsumerGroup, KongPlugin,
+    IngressClassParameters, KongClusterPlugin, KongConsumer, KongConsumerGroup, KongCustomEntity, KongIngress,
+    KongLicense, KongPlugin, KongServiceFacade, KongUpstreamPolicy, KongVault,
 };
 use silverback_resources::types::{ConfigMap, EndpointSlice, IngressClass, ReferenceGrant, Secret, Service};
 
 use crate::claimant::{Claimant, ClaimantKey};
 use crate::class::{self, ClassFacts};
+use crate::kinds::ca_certificate::{Held, Holder};
 use crate::settings::Settings;
 
 /// Collections that are set from outside.
@@ -24,6 +26,10 @@ pub(crate) struct Inputs {
     pub slices: Input<ObjectKey, EndpointSlice>,
     /// Secrets.
     pub secrets: Input<ObjectKey, Secret>,
+    /// Secrets and ConfigMaps that hold authorities.
+    pub authorities: Input<(Holder, ObjectKey), Held>,
+    /// The time, in minutes since 1970; there is one key.
+    pub minute: Input<(), u64>,
     /// ConfigMaps.
     pub config_maps: Input<ObjectKey, ConfigMap>,
     /// Ingress classes.
@@ -42,6 +48,18 @@ pub(crate) struct Inputs {
     pub consumers: Input<ObjectKey, KongConsumer>,
     /// Consumer groups.
     pub consumer_groups: Input<ObjectKey, KongConsumerGroup>,
+    /// How load is spread.
+    pub upstream_policies: Input<ObjectKey, KongUpstreamPolicy>,
+    /// The same, the old way.
+    pub kong_ingresses: Input<ObjectKey, KongIngress>,
+    /// Second faces of Services.
+    pub facades: Input<ObjectKey, KongServiceFacade>,
+    /// Vaults.
+    pub vaults: Input<ObjectKey, KongVault>,
+    /// Licences.
+    pub licenses: Input<ObjectKey, KongLicense>,
+    /// Entities without a kind of their own.
+    pub custom_entities: Input<ObjectKey, KongCustomEntity>,
 }
 
 impl Inputs {
@@ -56,6 +74,8 @@ impl Inputs {
             services: graph.input("services"),
             slices: graph.input_hot("endpoint slices"),
             secrets: graph.input("secrets"),
+            authorities: graph.input("labelled authorities"),
+            minute: graph.input("minute"),
             config_maps: graph.input("config maps"),
             classes: graph.input("ingress classes"),
             class_parameters: graph.input("ingress class parameters"),
@@ -63,6 +83,12 @@ impl Inputs {
             cluster_plugins: graph.input("cluster plugins"),
             consumers: graph.input("consumers"),
             consumer_groups: graph.input("consumer groups"),
+            upstream_policies: graph.input("upstream policies"),
+            kong_ingresses: graph.input("kong ingresses"),
+            facades: graph.input("facades"),
+            vaults: graph.input("vaults"),
+            licenses: graph.input("licenses"),
+            custom_entities: graph.input("custom entities"),
         }
     }
 }
@@ -94,9 +120,20 @@ impl View<'_> {
         self.ctx.get(&self.inputs.config_maps, key)
     }
 
-    /// Whether there is a KongServiceFacade of ours.
-    pub(crate) fn has_facade(&self, _key: &ObjectKey) -> bool {
-        false
+    /// A KongServiceFacade of ours.
+    pub(crate) fn facade(&self, key: &ObjectKey) -> Option<Arc<KongServiceFacade>> {
+        let facade = self.ctx.get(&self.inputs.facades, key)?;
+        self.class().owns(&facade.metadata, &self.settings.ingress_class).then_some(facade)
+    }
+
+    /// A KongUpstreamPolicy.
+    pub(crate) fn upstream_policy(&self, key: &ObjectKey) -> Option<Arc<KongUpstreamPolicy>> {
+        self.ctx.get(&self.inputs.upstream_policies, key)
+    }
+
+    /// A KongIngress.
+    pub(crate) fn kong_ingress(&self, key: &ObjectKey) -> Option<Arc<KongIngress>> {
+        self.ctx.get(&self.inputs.kong_ingresses, key)
     }
 
     /// What our class says.

@@ -114,7 +114,7 @@ impl Plugins {
 /// Answers every request: stands where a plugin is missing that may be there to keep people out.
 pub(crate) fn closed() -> Plugin {
     let message = "A plugin of this route is missing: see the diagnostics of the objects it is made from";
-    let config = Map::from_iter([("status_code".to_owned(), json!(503)), ("message".to_owned(), json!(message))]);
+    let config = Map::from_iter([("status_code".to_owned(), json!(500)), ("message".to_owned(), json!(message))]);
     Plugin { name: "request-termination".into(), config, ..Plugin::default() }
 }
 

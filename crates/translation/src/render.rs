@@ -4,6 +4,7 @@ use serde_json::Value;
 use silverback_kong::Document;
 use silverback_model::{ObjectKey, ObjectRef};
 
+use crate::leave_out;
 use crate::output::{Diagnostic, ObjectChange};
 use crate::settings::Settings;
 use crate::translator::Translator;
@@ -27,11 +28,17 @@ pub fn upsert(object: &Value) -> ObjectChange {
 /// The config that these objects make, and what is wrong with them. Objects of other kinds are ignored.
 ///
 /// `leave_out` names objects, as `Kind/namespace/name`, that are to be treated as refused by the gateways: they, and
-/// what depends on them, are left out.
-pub fn render(objects: &[Value], settings: &Settings, leave_out: &[String]) -> (Document, Vec<Diagnostic>) {
-    let _ = leave_out;
+/// what depends on them, are left out. `minute` is the time in minutes since 1970: see [`Translator::apply_at`].
+pub fn render(
+    objects: &[Value],
+    settings: &Settings,
+    leave_out: &[String],
+    minute: u64,
+) -> (Document, Vec<Diagnostic>) {
+    let left_out = leave_out::closure(objects, leave_out);
     let mut translator = Translator::new(settings.clone());
-    translator.apply(objects.iter().map(upsert).collect());
+    let kept = objects.iter().filter(|object| !left_out.contains(&object_ref(object)));
+    translator.apply_at(minute, kept.map(upsert).collect());
     let document = translator.entities().iter().map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();
     let diagnostics = translator.diagnostics().flat_map(|(_, all)| all).collect();
     (document, diagnostics)

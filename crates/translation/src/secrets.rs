@@ -45,6 +45,8 @@ pub(crate) enum SecretError {
 /// When it is missing, no base64 or no UTF-8.
 pub(crate) fn text(secret: &Secret, key: &str) -> Result<String, SecretError> {
     let value = secret.data.get(key).ok_or_else(|| SecretError::Missing(key.to_owned()))?;
+    // Manifests may fold long values; an API server does not.
+    let value: String = value.split_ascii_whitespace().collect();
     let bytes = STANDARD.decode(value).map_err(|_| SecretError::NotText(key.to_owned()))?;
     String::from_utf8(bytes).map_err(|_| SecretError::NotText(key.to_owned()))
 }

@@ -9,19 +9,20 @@ use std::sync::Arc;
 use silverback_kong::ids::{self, IdKind};
 use silverback_kong::{Collection, EntityKey, Upstream, limits, tags};
 use silverback_model::{ObjectKey, ObjectRef};
-use silverback_resources::types::Service;
 
 use crate::annotations::service as annotations;
 use crate::annotations::{PLUGINS, list};
-use crate::backends::{Port, find_port};
-use crate::claims::{Backend, BackendRef, PluginRef, ServiceClaim};
+use crate::backends::{NoPort, Port, find_port};
+use crate::claims::{Backend, BackendPort, BackendRef, PluginRef, ServiceClaim};
+use crate::face::Face;
 use crate::inputs::View;
+use crate::kinds::upstream_policy;
 use crate::output::Reason;
 use crate::plugins::{self, Closed};
 use crate::product::{Made, Product};
 use crate::secrets;
 use crate::settings::Settings;
-use crate::source::{Maker, Notes, Source, annotation_field, reference};
+use crate::source::{Maker, Notes, Source, annotation_field};
 
 /// A Kong service and its upstream, without routes and targets.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,36 +86,32 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
         plan.dropped = Some(Dropped::Refused);
         return Some(plan);
     }
-    let services = plan.resolve(&first.claim.backends, claims, view);
-    plan.tag(&services, &first.claim.parent_tags);
-    if let Some(contradiction) = contradiction(&services) {
+    let faces = plan.resolve(&first.claim.backends, claims, view);
+    plan.tag(&faces, &first.claim.parent_tags);
+    if let Some(contradiction) = contradiction(&faces) {
         plan.dropped = Some(Dropped::Contradiction);
         plan.upstream = Upstream { name: plan.upstream.name, ..Upstream::default() };
         plan.backends.clear();
-        for service in &services {
+        for face in &faces {
             let message = format!("service {} is left out: {contradiction}", plan.service.name);
-            plan.notes.error(
-                &reference::<Service>(service.metadata.key()),
-                "metadata.annotations",
-                Reason::Conflict,
-                message,
-            );
+            plan.notes.error(&face.source().reference(), "metadata.annotations", Reason::Conflict, message);
         }
         return Some(plan);
     }
-    for service in &services {
-        plan.annotate(service, view);
+    for face in &faces {
+        plan.annotate(&face.source(), view);
     }
-    plan.limit(&services, settings);
+    plan.balance(&faces, view);
+    plan.limit(&faces, settings);
     Some(plan)
 }
 
 /// What Services behind one Kong service disagree on: they must have the same annotations of Kong's.
-fn contradiction(services: &[Arc<Service>]) -> Option<String> {
-    let mut services = services.iter().map(|service| Source::of(&**service));
-    let first = services.next()?;
+fn contradiction(faces: &[Face]) -> Option<String> {
+    let mut faces = faces.iter().map(Face::source);
+    let first = faces.next()?;
     let wanted: Vec<_> = annotations::kong_annotations(&first).collect();
-    let other = services.find(|other| annotations::kong_annotations(other).ne(wanted.iter().copied()))?;
+    let other = faces.find(|other| annotations::kong_annotations(other).ne(wanted.iter().copied()))?;
     Some(format!(
         "Services {} and {} share it and have different konghq.com annotations",
         first.meta.key(),
@@ -123,31 +120,32 @@ fn contradiction(services: &[Arc<Service>]) -> Option<String> {
 }
 
 impl Plan {
-    /// Looks up the backends. Gives the Services in the order of their names, each once; what is wrong is said of every
+    /// Looks up the backends. Gives their faces in the order of their names, each once; what is wrong is said of every
     /// claim.
-    fn resolve(&mut self, backends: &[Backend], claims: &[Claimed], view: &View<'_>) -> Vec<Arc<Service>> {
-        let mut services: Vec<Arc<Service>> = Vec::new();
+    fn resolve(&mut self, backends: &[Backend], claims: &[Claimed], view: &View<'_>) -> Vec<Face> {
+        let mut faces: Vec<Face> = Vec::new();
         for (at, backend) in backends.iter().enumerate() {
-            let BackendRef::Service(key, port) = &backend.to else { continue };
-            let Some(service) = view.service(key) else {
-                let message = format!("Service {key} does not exist: requests for it are answered with an error");
-                self.blame(claims, at, Reason::ServiceNotFound, &message);
-                continue;
+            let (face, service, port) = match look_up(&backend.to, view) {
+                Ok(found) => found,
+                Err(message) => {
+                    self.blame(claims, at, Reason::ServiceNotFound, &message);
+                    continue;
+                }
             };
-            match find_port(&service, port) {
+            match port {
                 Ok(port) => {
                     self.service.port = Some(port.number);
-                    self.backends.push(PlannedBackend { service: key.clone(), port, weight: backend.weight });
+                    self.backends.push(PlannedBackend { service, port, weight: backend.weight });
                 }
                 Err(problem) => self.blame(claims, at, Reason::PortNotFound, &problem.to_string()),
             }
-            if !services.iter().any(|known| known.metadata.key() == *key) {
-                services.push(service);
+            if !faces.iter().any(|known| known.source().reference() == face.source().reference()) {
+                faces.push(face);
             }
         }
-        services.sort_by_key(|service| service.metadata.key());
-        self.makers = services.iter().map(|service| Source::of(&**service).maker()).collect();
-        services
+        faces.sort_by_key(|face| face.source().meta.key());
+        self.makers = faces.iter().flat_map(Face::makers).collect();
+        faces
     }
 
     fn blame(&mut self, claims: &[Claimed], backend: usize, reason: Reason, message: &str) {
@@ -158,26 +156,64 @@ impl Plan {
     }
 
     /// One Service: its tags. Several: those of the object that names them. None: placeholders.
-    fn tag(&mut self, services: &[Arc<Service>], parent: &[String]) {
-        let tags = match services {
+    fn tag(&mut self, faces: &[Face], parent: &[String]) {
+        let tags = match faces {
             [] => tags::origin(tags::UNKNOWN),
-            [service] => Source::of(&**service).tags(),
+            [face] => face.source().tags(),
             _ => parent.to_vec(),
         };
         self.upstream.tags.clone_from(&tags);
         self.service.tags = tags;
     }
 
-    fn annotate(&mut self, service: &Service, view: &View<'_>) {
-        let source = Source::of(service);
-        annotations::apply(&source, &mut self.service, &mut self.notes);
-        if let Some(header) = source.meta.annotation(annotations::HOST_HEADER).filter(|header| !header.is_empty()) {
-            self.upstream.host_header = Some(header.to_owned());
-        }
+    fn annotate(&mut self, source: &Source<'_>, view: &View<'_>) {
+        annotations::apply(source, &mut self.service, &mut self.notes);
         let named = list(source.meta, PLUGINS);
         self.plugins.extend(named.iter().map(|text| (source.reference(), PluginRef::parse(text))));
-        self.client_certificate(&source, view);
-        self.authorities(&source, view);
+        self.client_certificate(source, view);
+        self.authorities(source, view);
+    }
+
+    /// How load is spread: what the first KongIngress says, then each policy, field by field.
+    fn balance(&mut self, faces: &[Face], view: &View<'_>) {
+        let named = |face: &Face, annotation: &str| {
+            let source = face.source();
+            let name = source.meta.annotation(annotation).filter(|name| !name.is_empty())?;
+            Some((source.reference(), ObjectKey::new(source.meta.namespace.clone(), name)))
+        };
+        if let Some((object, key)) = faces.iter().find_map(|face| named(face, annotations::OVERRIDE)) {
+            match view.kong_ingress(&key) {
+                Some(given) => {
+                    self.makers.push(Source::of(&*given).maker());
+                    if let Some(upstream) = &given.upstream {
+                        upstream_policy::apply_kong_ingress(upstream, &mut self.upstream);
+                    }
+                }
+                None => self.missing(&object, annotations::OVERRIDE, &format!("KongIngress {key}")),
+            }
+        }
+        for face in faces {
+            let source = face.source();
+            if let Some(header) = source.meta.annotation(annotations::HOST_HEADER).filter(|header| !header.is_empty()) {
+                self.upstream.host_header = Some(header.to_owned());
+            }
+            let Some((object, key)) = named(face, annotations::UPSTREAM_POLICY) else { continue };
+            let Some(policy) = view.upstream_policy(&key) else {
+                self.missing(&object, annotations::UPSTREAM_POLICY, &format!("KongUpstreamPolicy {key}"));
+                continue;
+            };
+            self.makers.push(Source::of(&*policy).maker());
+            let spec = policy.spec.clone().unwrap_or_default();
+            if let Err(problem) = upstream_policy::apply(&spec, &mut self.upstream, view.settings.kong_version) {
+                let reference = Source::of(&*policy).reference();
+                self.notes.error(&reference, "spec.stickySessions", Reason::UnsupportedFeature, problem);
+            }
+        }
+    }
+
+    fn missing(&mut self, object: &ObjectRef, annotation: &str, what: &str) {
+        let message = format!("load is spread as if it were not named: {what} does not exist");
+        self.notes.error(object, annotation_field(annotation), Reason::ReferenceNotFound, message);
     }
 
     /// A certificate can be shown only where TLS is spoken.
@@ -255,7 +291,7 @@ impl Plan {
     }
 
     /// Takes out what Kong would refuse. It can only come from the annotations of the Services.
-    fn limit(&mut self, services: &[Arc<Service>], settings: &Settings) {
+    fn limit(&mut self, faces: &[Face], settings: &Settings) {
         let mut refused = limits::service(&mut self.service, settings.enterprise());
         refused.extend(limits::upstream(&mut self.upstream));
         refused.extend(limits::tags(&mut self.service.tags));
@@ -271,13 +307,34 @@ impl Plan {
             };
             refused.push(note);
         }
-        for service in services {
-            let object = reference::<Service>(service.metadata.key());
+        for face in faces {
+            let object = face.source().reference();
             for refused in &refused {
                 self.notes.warn(&object, "metadata.annotations", Reason::InvalidValue, refused.to_string());
             }
         }
         unset_defaults(&mut self.service);
+    }
+}
+
+/// The face of a backend, the Service behind it, and its port if it is there.
+fn look_up(to: &BackendRef, view: &View<'_>) -> Result<(Face, ObjectKey, Result<Port, NoPort>), String> {
+    let missing = |key: &ObjectKey| format!("Service {key} does not exist: requests for it are answered with an error");
+    match to {
+        BackendRef::Service(key, port) => {
+            let service = view.service(key).ok_or_else(|| missing(key))?;
+            let port = find_port(&service, port);
+            Ok((Face::Service(service), key.clone(), port))
+        }
+        BackendRef::Facade(key) => {
+            let facade = view.facade(key).ok_or_else(|| format!("there is no KongServiceFacade {key} of our class"))?;
+            let behind = &facade.spec.backend_ref;
+            let service_key = ObjectKey::new(key.namespace.clone(), behind.name.clone());
+            let service = view.service(&service_key).ok_or_else(|| missing(&service_key))?;
+            let port = BackendPort::Number(u16::try_from(behind.port).unwrap_or_default());
+            let port = find_port(&service, &port);
+            Ok((Face::facade(&facade, service), service_key, port))
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub enum Edition {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingPlugins {
-    /// It answers 503: the missing plugin might be the one that keeps people out.
+    /// It answers 500: the missing plugin might be the one that keeps people out.
     #[default]
     FailClosed,
     /// It goes live without the plugin, as with the Kong Ingress Controller.

@@ -1,21 +1,11 @@
 //! The object that something comes from: its reference, its tags, and what is wrong with it.
 
 use silverback_kong::tags;
-use silverback_model::{ObjectKey, ObjectRef};
+use silverback_model::ObjectRef;
 use silverback_resources::types::{Meta, Named};
 
 use crate::annotations;
 use crate::output::{Diagnostic, Reason, Severity};
-
-/// The name of a kind as in [`ObjectRef::kind`]: `Kind.group`, or `Kind` alone for the core group.
-pub(crate) fn kind_name<T: Named>() -> String {
-    if T::GROUP.is_empty() { T::KIND.to_owned() } else { format!("{}.{}", T::KIND, T::GROUP) }
-}
-
-/// A reference to an object of this kind.
-pub(crate) fn reference<T: Named>(key: ObjectKey) -> ObjectRef {
-    ObjectRef::new(kind_name::<T>(), key)
-}
 
 /// An object as the origin of entities.
 #[derive(Clone, Copy, Debug)]

@@ -9,11 +9,13 @@ use serde::de::DeserializeOwned;
 use silverback_incremental::{Batch, Graph, Input, Report};
 use silverback_kong::EntityKey;
 use silverback_model::{ObjectKey, ObjectRef, Provenance};
+use silverback_resources::crds::{TCPIngress, UDPIngress};
 use silverback_resources::types::{EndpointSlice, Ingress, Meta, Named};
 
 use crate::claimant::{Claimant, ClaimantKey, ClaimantKind};
 use crate::graph::{self, Outputs};
 use crate::inputs::Inputs;
+use crate::kinds::ca_certificate::{self, Held, Holder};
 use crate::output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
 use crate::product::{Made, Product};
 use crate::settings::Settings;
@@ -26,6 +28,7 @@ pub struct Translator {
     graph: Graph,
     inputs: Inputs,
     outputs: Outputs,
+    minute: u64,
     versions: HashMap<ObjectRef, String>,
     entities: BTreeMap<EntityKey, Arc<Entity>>,
     /// Which entities a derivation gave, so that what it no longer gives is taken away.
@@ -60,8 +63,10 @@ type Take = fn(&Inputs, &mut Batch<'_>, &ObjectKey, Option<&str>) -> Result<(), 
 const KINDS: &[(&str, Take)] = &[
     ("Service", |inputs, batch, key, text| take(&inputs.services, batch, key, text)),
     ("EndpointSlice.discovery.k8s.io", take_slice),
-    ("Secret", |inputs, batch, key, text| take(&inputs.secrets, batch, key, text)),
-    ("ConfigMap", |inputs, batch, key, text| take(&inputs.config_maps, batch, key, text)),
+    ("Secret", |inputs, batch, key, text| take_holder(inputs, &inputs.secrets, batch, Holder::Secret, key, text)),
+    ("ConfigMap", |inputs, batch, key, text| {
+        take_holder(inputs, &inputs.config_maps, batch, Holder::ConfigMap, key, text)
+    }),
     ("IngressClass.networking.k8s.io", |inputs, batch, key, text| take(&inputs.classes, batch, key, text)),
     ("ReferenceGrant.gateway.networking.k8s.io", |inputs, batch, key, text| take(&inputs.grants, batch, key, text)),
     ("IngressClassParameters.configuration.konghq.com", |inputs, batch, key, text| {
@@ -74,6 +79,24 @@ const KINDS: &[(&str, Take)] = &[
     ("KongConsumer.configuration.konghq.com", |inputs, batch, key, text| take(&inputs.consumers, batch, key, text)),
     ("KongConsumerGroup.configuration.konghq.com", |inputs, batch, key, text| {
         take(&inputs.consumer_groups, batch, key, text)
+    }),
+    ("KongUpstreamPolicy.configuration.konghq.com", |inputs, batch, key, text| {
+        take(&inputs.upstream_policies, batch, key, text)
+    }),
+    ("KongIngress.configuration.konghq.com", |inputs, batch, key, text| take(&inputs.kong_ingresses, batch, key, text)),
+    ("KongServiceFacade.incubator.ingress-controller.konghq.com", |inputs, batch, key, text| {
+        take(&inputs.facades, batch, key, text)
+    }),
+    ("KongVault.configuration.konghq.com", |inputs, batch, key, text| take(&inputs.vaults, batch, key, text)),
+    ("KongLicense.configuration.konghq.com", |inputs, batch, key, text| take(&inputs.licenses, batch, key, text)),
+    ("KongCustomEntity.configuration.konghq.com", |inputs, batch, key, text| {
+        take(&inputs.custom_entities, batch, key, text)
+    }),
+    ("TCPIngress.configuration.konghq.com", |inputs, batch, key, text| {
+        claim::<TCPIngress>(inputs, batch, ClaimantKind::TcpIngress, key, text, Claimant::Tcp)
+    }),
+    ("UDPIngress.configuration.konghq.com", |inputs, batch, key, text| {
+        claim::<UDPIngress>(inputs, batch, ClaimantKind::UdpIngress, key, text, Claimant::Udp)
     }),
     ("Ingress.networking.k8s.io", |inputs, batch, key, text| {
         claim::<Ingress>(inputs, batch, ClaimantKind::Ingress, key, text, Claimant::Ingress)
@@ -124,6 +147,24 @@ where
     Ok(())
 }
 
+/// A Secret or ConfigMap; one that is labelled as an authority is one as well.
+fn take_holder<T>(
+    inputs: &Inputs,
+    input: &Input<ObjectKey, T>,
+    batch: &mut Batch<'_>,
+    holder: Holder,
+    key: &ObjectKey,
+    text: Option<&str>,
+) -> Result<(), serde_json::Error>
+where
+    T: DeserializeOwned + Named + Clone + Into<Held> + PartialEq + Send + Sync + 'static,
+{
+    let object: Result<Option<T>, _> = decode(text);
+    let held = object.as_ref().ok().and_then(Option::as_ref).filter(|it| ca_certificate::is_labelled(it.meta()));
+    put(&inputs.authorities, batch, &(holder, key.clone()), Ok(held.cloned().map(Into::into)))?;
+    put(input, batch, key, object)
+}
+
 fn take_slice(
     inputs: &Inputs,
     batch: &mut Batch<'_>,
@@ -157,6 +198,7 @@ impl Translator {
             graph,
             inputs,
             outputs,
+            minute: 0,
             versions: HashMap::new(),
             entities: BTreeMap::new(),
             given: HashMap::new(),
@@ -172,9 +214,19 @@ impl Translator {
 
     /// Takes changes, together. Of several changes of one object the last counts.
     pub fn apply(&mut self, changes: Vec<ObjectChange>) -> Output {
+        self.apply_at(self.minute, changes)
+    }
+
+    /// The same at a time, in minutes since 1970: authorities that have expired by then are left out.
+    pub fn apply_at(&mut self, minute: u64, changes: Vec<ObjectChange>) -> Output {
         let mut touched = Touched::default();
         let (inputs, versions, diagnostics) = (self.inputs, &mut self.versions, &mut self.diagnostics);
+        let passed = minute != self.minute;
+        self.minute = minute;
         let report = self.graph.update(|batch| {
+            if passed {
+                batch.set(&inputs.minute, (), minute);
+            }
             for change in &changes {
                 let Some((_, take)) = KINDS.iter().find(|(kind, _)| *kind == change.object.kind) else { continue };
                 let taken = take(&inputs, batch, &change.object.key, change.content.as_deref());
@@ -229,6 +281,10 @@ impl Translator {
         given.extend(named("global plugins", report.changed(&outputs.global_plugins)));
         given.extend(named("consumers", report.changed(&outputs.consumers)));
         given.extend(named("consumer groups", report.changed(&outputs.consumer_groups)));
+        given.extend(named("authorities", report.changed(&outputs.others.authorities)));
+        given.extend(named("vaults", report.changed(&outputs.others.vaults)));
+        given.extend(named("licenses", report.changed(&outputs.others.licenses)));
+        given.extend(named("custom entities", report.changed(&outputs.others.custom_entities)));
         for (key, bindings) in report.changed(&outputs.bindings) {
             let product = bindings.map(|bindings| Arc::new(bindings.product.clone()));
             given.push((("bindings", format!("{key:?}")), product));

@@ -9,6 +9,9 @@ use silverback_translation::{Diagnostic, Settings, render};
 
 use crate::compare::{differences, normalise};
 
+/// Cases are told as of the end of 2026, in minutes since 1970.
+pub const MINUTE: u64 = 57 * 365 * 24 * 60;
+
 /// The documents of a YAML file.
 pub fn objects(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -19,7 +22,7 @@ pub fn objects(path: &Path) -> Vec<Value> {
 
 /// The folders below one, sorted.
 pub fn folders(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).map(|entries| entries.filter_map(Result::ok).collect()).unwrap_or(Vec::new());
+    let entries = fs::read_dir(path).map(|entries| entries.filter_map(Result::ok).collect()).unwrap_or_default();
     let mut folders: Vec<PathBuf> =
         entries.into_iter().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
@@ -27,7 +30,7 @@ pub fn folders(path: &Path) -> Vec<PathBuf> {
 }
 
 fn output(objects: &[Value], settings: &Settings) -> Value {
-    let (document, diagnostics) = render(objects, settings, &[]);
+    let (document, diagnostics) = render(objects, settings, &[], MINUTE);
     let said: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
     json!({"config": document.value(), "diagnostics": said})
 }

@@ -1,6 +1,7 @@
 //! Tests of translation as a whole: golden cases, what reruns, equality of incremental and from scratch, leaks.
 
 #![allow(unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod compare;
 mod golden;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use silverback_translation::{Edition, FeatureGates, MissingPlugins, RouterFlavor, Settings, render};
 
 use crate::compare::{differences, normalise};
-use crate::golden::{folders, objects};
+use crate::golden::{MINUTE, folders, objects};
 
 fn shared() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -79,7 +79,7 @@ fn parity() {
             let flags: Value = if flags.is_empty() { Value::Null } else { serde_saphyr::from_str(&flags).unwrap() };
             let want = fs::read_to_string(case.join(format!("{setting}_golden.yaml"))).unwrap();
             let want: Value = serde_saphyr::from_str(&want).unwrap();
-            let (document, _) = render(&objects, &settings(&flags), &broken(&objects));
+            let (document, _) = render(&objects, &settings(&flags), &broken(&objects), MINUTE);
             let lines = differences(&normalise(&want), &normalise(&document.deck_value()));
             let title = format!("{name}/{setting}");
             match (lines.is_empty(), listed.get(&title)) {

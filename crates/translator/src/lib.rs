@@ -67,11 +67,17 @@ async fn follow(mut follower: Follower, mut pipeline: Pipeline, context: &Contex
                 }
                 lost = cause;
             }
-            Event::Received(Received::Deltas(deltas)) => pipeline.take(deltas, follower.replica()),
+            Event::Received(Received::Deltas(deltas)) => pipeline.take(minute(), deltas, follower.replica()),
             Event::Received(_) => (),
         }
         report(&follower, &lost, context);
     }
+}
+
+/// Minutes since 1970. Steps of the state come at least as often as bookmarks do, so nothing else needs to tick.
+fn minute() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.as_secs() / 60
 }
 
 fn report(follower: &Follower, lost: &str, context: &Context) {

@@ -103,23 +103,23 @@ impl Pipeline {
         self.diagnostics.clone()
     }
 
-    /// Takes in a step of the state.
+    /// Takes in a step of the state, at a time in minutes since 1970.
     #[tracing::instrument(name = "translate", level = "info", skip_all, fields(objects = deltas.len()))]
-    pub(crate) fn take(&mut self, deltas: Vec<Delta>, replica: &Replica) {
+    pub(crate) fn take(&mut self, minute: u64, deltas: Vec<Delta>, replica: &Replica) {
         self.waiting.extend(deltas);
         if !replica.is_whole() {
             return;
         }
         let changes = std::mem::take(&mut self.waiting).into_iter().map(object_change).collect();
         let started = std::time::Instant::now();
-        let output = self.translator.apply(changes);
+        let output = self.translator.apply_at(minute, changes);
         self.metrics.seconds.observe(started.elapsed().as_secs_f64());
         self.metrics.translations.inc();
         self.metrics.reran.inc_by(output.reran as u64);
-        self.commit(output, replica);
+        self.commit(minute, output, replica);
     }
 
-    fn commit(&mut self, output: Output, replica: &Replica) {
+    fn commit(&mut self, minute: u64, output: Output, replica: &Replica) {
         self.keep_diagnostics(&output);
         self.generation.0 += 1;
         let version = Version::from_counter(self.generation.0);
@@ -128,6 +128,7 @@ impl Pipeline {
             frontiers: replica.frontiers(),
             settings: self.settings,
             software: silverback_service::VERSION.to_owned(),
+            minute,
             ..Inputs::default()
         };
         let changed = output.changed.len();

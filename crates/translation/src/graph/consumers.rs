@@ -11,7 +11,7 @@ use crate::credentials::Unique;
 use crate::kinds::consumer::{self, Candidate};
 use crate::kinds::consumer_group::{self, Group};
 use crate::output::Reason;
-use crate::plugins::{self, Audiences, Audient, Bindings, PluginKey, Plugins};
+use crate::plugins::{self, Audiences, Audient, PluginKey, Plugins};
 use crate::product::Product;
 use crate::source::Notes;
 
@@ -90,11 +90,8 @@ pub(super) fn products(
     specs: Plugins,
     candidates: Candidates,
     audiences: Audiences,
-    bindings: Derived<String, Bindings>,
+    by_plugin: Index<PluginKey, String>,
 ) -> (Derived<ObjectKey, Product>, Derived<ObjectKey, Product>) {
-    let by_plugin = graph.index("services by plugin", &bindings, |_, it: &Bindings| {
-        it.plugins.iter().cloned().collect::<Vec<PluginKey>>()
-    });
     // Whether a plugin is bound to any service or route: bound ones are bound there for their consumers, too.
     let bound = graph.group("bound plugins", &by_plugin, |_, _, _| Some(()));
 

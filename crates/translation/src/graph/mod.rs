@@ -14,6 +14,7 @@
 
 mod certificates;
 mod consumers;
+mod others;
 mod plugins;
 
 use std::collections::BTreeSet;
@@ -60,6 +61,8 @@ pub(crate) struct Outputs {
     pub consumers: Derived<ObjectKey, Product>,
     /// Groups and the plugins bound to them alone.
     pub consumer_groups: Derived<ObjectKey, Product>,
+    /// What stands by itself.
+    pub others: others::Others,
 }
 
 /// What all rules need.
@@ -102,7 +105,10 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
         let claimants = ctx.members(&services.by_name, name);
         crate::plugins::bindings(plan, &services.of(ctx, name, &claimants), &specs, &audiences, &at.view(ctx))
     });
-    let (consumers, consumer_groups) = consumers::products(graph, &scope, specs, candidates, audiences, bindings);
+    let by_plugin =
+        graph.index("services by plugin", &bindings, |_, it: &Bindings| it.plugins.iter().cloned().collect());
+    let (consumers, consumer_groups) = consumers::products(graph, &scope, specs, candidates, audiences, by_plugin);
+    let others = others::add(graph, &scope, specs, by_plugin);
 
     let closed = graph.derive("closed", &bindings, |_, _, bindings: &Bindings| Some(bindings.closed.clone()));
     let at = scope.clone();
@@ -133,6 +139,7 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
         global_plugins,
         consumers,
         consumer_groups,
+        others,
     };
     (inputs, outputs)
 }

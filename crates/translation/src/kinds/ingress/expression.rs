@@ -1,7 +1,7 @@
 //! Routes of Ingresses for the expressions router: the expression, and a priority that orders routes as the
 //! traditional router would.
 
-use silverback_kong::{expression as e, limits};
+use silverback_kong::expression as e;
 
 use super::{Path, PathKind};
 use crate::annotations::route::Matching;
@@ -92,11 +92,6 @@ fn length(path: &Path, regex_prefix: &str) -> usize {
         PathKind::Prefix => 2 + core.len(),
         PathKind::ImplementationSpecific => core.strip_prefix(regex_prefix).unwrap_or(core).len(),
     }
-}
-
-/// Whether a host can be matched: others are left out of expressions.
-pub(super) fn is_matchable(host: &str) -> bool {
-    limits::is_route_host(host)
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ impl Translation<'_> {
         } else if !self.view.settings.feature_gates.kong_service_facade {
             let message = "the backend is left out: the feature gate KongServiceFacade is off".to_owned();
             (Reason::UnsupportedFeature, message)
-        } else if !self.view.has_facade(&key) {
+        } else if self.view.facade(&key).is_none() {
             (
                 Reason::ReferenceNotFound,
                 format!("the backend is left out: there is no KongServiceFacade {key} of our class"),
