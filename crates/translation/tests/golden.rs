@@ -22,7 +22,8 @@ pub fn objects(path: &Path) -> Vec<Value> {
 
 /// The folders below one, sorted.
 pub fn folders(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).map(|entries| entries.filter_map(Result::ok).collect()).unwrap_or_default();
+    let entries: Vec<fs::DirEntry> =
+        fs::read_dir(path).map(|entries| entries.filter_map(Result::ok).collect()).unwrap_or_default();
     let mut folders: Vec<PathBuf> =
         entries.into_iter().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
