@@ -1,5 +1,6 @@
 //! `silverback render`: manifests in, Kong's declarative configuration out, without a cluster.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +29,11 @@ pub(crate) struct RenderArgs {
         hide_default_value = true
     )]
     leave_out: Vec<String>,
+
+    /// A folder with the schemas of the gateways' plugins, NAME.json each, as `GET /schemas/plugins/NAME` answers:
+    /// configurations that the gateways would refuse are left out.
+    #[arg(long, value_name = "FOLDER")]
+    kong_schemas: Option<PathBuf>,
 
     /// Fail when something could not be translated.
     #[arg(long)]
@@ -58,7 +64,10 @@ impl RenderArgs {
 
     /// Whether everything could be translated.
     fn render(&self) -> anyhow::Result<bool> {
-        let settings = self.translation.settings()?;
+        let mut settings = self.translation.settings()?;
+        if let Some(folder) = &self.kong_schemas {
+            settings.plugin_schemas = schemas(folder)?;
+        }
         let mut problems = Problems::new();
         let mut objects = Vec::new();
         for path in &self.filename {
@@ -78,6 +87,26 @@ impl RenderArgs {
         std::io::stdout().write_all(text.as_bytes()).context("standard output")?;
         Ok(problems.count == 0)
     }
+}
+
+/// The schemas in a folder, or in the folder `plugins` within it.
+fn schemas(folder: &Path) -> anyhow::Result<BTreeMap<String, Value>> {
+    let within = folder.join("plugins");
+    let folder = if within.is_dir() { &within } else { folder };
+    let in_words = || format!("--kong-schemas {}: cannot be read", folder.display());
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(in_words)? {
+        let path = entry.with_context(in_words)?.path();
+        let Some(name) = path.file_stem().filter(|_| path.extension().is_some_and(|end| end == "json")) else {
+            continue;
+        };
+        let text = std::fs::read_to_string(&path).with_context(in_words)?;
+        let schema = serde_json::from_str(&text)
+            .with_context(|| format!("--kong-schemas: {} is no schema in JSON", path.display()))?;
+        all.insert(name.to_string_lossy().into_owned(), schema);
+    }
+    anyhow::ensure!(!all.is_empty(), "--kong-schemas {}: there is no NAME.json in it", folder.display());
+    Ok(all)
 }
 
 /// Minutes since 1970.

@@ -11,7 +11,10 @@ pub mod ids;
 mod key;
 pub mod limits;
 pub mod names;
+pub mod paths;
+pub mod plugin_facts;
 mod render;
+pub mod schema;
 pub mod self_check;
 pub mod tags;
 

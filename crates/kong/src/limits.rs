@@ -128,6 +128,10 @@ pub fn route(route: &mut Route, enterprise: bool) -> Vec<Refused> {
         refused.push(Refused::new("protocols", protocol, wants));
         route.protocols.clear();
     }
+    for path in route.paths.iter_mut().filter(|path| path.starts_with('/')) {
+        // It means the same; Kong takes a plain path in no other form.
+        *path = crate::paths::normal(path);
+    }
     if route.protocols.iter().any(|protocol| matches!(protocol.as_str(), "grpc" | "grpcs")) {
         // Not worth a word: gRPC has no path to strip.
         route.strip_path.take_if(|strip| *strip);
@@ -138,6 +142,25 @@ pub fn route(route: &mut Route, enterprise: bool) -> Vec<Refused> {
     }
     refused.extend(tags(&mut route.tags));
     refused
+}
+
+/// Why Kong would refuse a route for what it matches. Taking that out would widen the route, so it must go as a whole.
+pub fn unmatchable(route: &Route) -> Option<Refused> {
+    let host = route.headers.keys().find(|name| name.eq_ignore_ascii_case("host"))?;
+    Some(Refused::new("headers", host, "the host among the hosts, not among the headers"))
+}
+
+/// Prefixes of references that no vault can have: they are kinds of vault.
+const VAULT_KINDS: [&str; 6] = ["env", "aws", "azure", "gcp", "hcv", "conjur"];
+
+/// Whether Kong takes this as the prefix of a vault.
+pub fn is_vault_prefix(prefix: &str) -> bool {
+    let mut bytes = prefix.bytes();
+    let start = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
+    start
+        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !prefix.ends_with('-')
+        && !VAULT_KINDS.contains(&prefix)
 }
 
 /// Takes out of an upstream what Kong refuses.

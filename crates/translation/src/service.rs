@@ -369,6 +369,11 @@ pub(crate) fn product(
             for refused in limits::route(&mut route, settings.enterprise()) {
                 notes.warn(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, refused.to_string());
             }
+            if let Some(refused) = limits::unmatchable(&route) {
+                let message = format!("route {} is left out: {refused}", route.name);
+                notes.error(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, message);
+                continue;
+            }
             if let Some(known) = routes.insert(route.name.clone(), route) {
                 let message = format!("route {} is there already: the names of the objects are ambiguous", known.name);
                 notes.error(&claimed.maker.object, "metadata.name", Reason::Conflict, message);

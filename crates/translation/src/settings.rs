@@ -2,9 +2,11 @@
 //!
 //! Equal settings and equal objects give an equal config: everything that could make a difference is in here.
 
-use silverback_model::{Digest, canonical};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use silverback_model::{Digest, canonical};
 
 /// How the gateways match routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +113,10 @@ pub struct Settings {
     pub cluster_domain: String,
     /// Terminating endpoints stay, with weight 0.
     pub drain_support: bool,
+    /// Schemas of the gateways' plugins by name, as `GET /schemas/plugins/NAME` answers. Empty: they are not known, and
+    /// configurations are taken as they are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub plugin_schemas: BTreeMap<String, Value>,
 }
 
 impl Default for Settings {
@@ -127,6 +133,7 @@ impl Default for Settings {
             missing_plugins: MissingPlugins::default(),
             cluster_domain: String::new(),
             drain_support: false,
+            plugin_schemas: BTreeMap::new(),
         }
     }
 }

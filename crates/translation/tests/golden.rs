@@ -30,6 +30,11 @@ pub fn folders(path: &Path) -> Vec<PathBuf> {
     folders
 }
 
+/// Our own cases.
+pub fn own() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
 fn output(objects: &[Value], settings: &Settings) -> Value {
     let (document, diagnostics) = render(objects, settings, &[], MINUTE);
     let said: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
@@ -38,7 +43,7 @@ fn output(objects: &[Value], settings: &Settings) -> Value {
 
 #[test]
 fn golden() {
-    let cases = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"));
+    let cases = folders(&own());
     assert!(!cases.is_empty());
     let mut wrong = Vec::new();
     for case in &cases {

@@ -6,6 +6,7 @@
 mod compare;
 mod golden;
 mod incremental;
+mod judged;
 mod parity;
 mod reruns;
 mod world;

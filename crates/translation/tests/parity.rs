@@ -13,7 +13,8 @@ use silverback_translation::{Edition, FeatureGates, MissingPlugins, RouterFlavor
 use crate::compare::{differences, normalise};
 use crate::golden::{MINUTE, folders, objects};
 
-fn shared() -> Option<PathBuf> {
+/// The recorded cases.
+pub fn shared() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = std::env::var_os("SILVERBACK_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
     folder.join("golden").is_dir().then(|| folder.join("golden"))

@@ -167,6 +167,7 @@ pub(crate) fn apply_traditional(source: &Source<'_>, matching: Matching, route: 
 /// Takes the annotations into a route of the expressions router whose expression is already made.
 pub(crate) fn apply_expressions(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
     apply_common(source, route, notes);
+    one_family(route);
 }
 
 fn apply_common(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
@@ -226,11 +227,14 @@ fn families(route: &Route) -> (bool, bool) {
 
 /// Kong takes no route of both families, and none of gRPC that strips its path.
 fn normalise_protocols(route: &mut Route) {
-    let (http, grpc) = families(route);
-    if grpc {
+    if families(route).1 {
         route.strip_path = None;
     }
-    if http && grpc {
+    one_family(route);
+}
+
+fn one_family(route: &mut Route) {
+    if families(route) == (true, true) {
         route.protocols = vec!["http".into(), "https".into()];
     }
 }

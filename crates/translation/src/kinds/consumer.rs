@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use silverback_kong::ids::{self, IdKind};
-use silverback_kong::{Collection, Consumer, ConsumerGroupConsumer, EntityKey};
+use silverback_kong::{Collection, Consumer, ConsumerGroupConsumer, EntityKey, plugin_facts};
 use silverback_model::ObjectKey;
 use silverback_resources::crds::KongConsumer;
 
@@ -15,8 +15,8 @@ use crate::inputs::View;
 use crate::output::Reason;
 use crate::plugins::{PluginKey, Plugins};
 use crate::product::Made;
-use crate::settings::Settings;
-use crate::source::{Maker, Notes, Source};
+use crate::settings::{MissingPlugins, Settings};
+use crate::source::{Maker, Notes, Source, annotation_field};
 
 /// A consumer of ours, before it is known whether another one claims the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +106,7 @@ pub(crate) fn candidate(
     }
     let named: Vec<PluginRef> = list(meta, PLUGINS).iter().map(|text| PluginRef::parse(text)).collect();
     (candidate.plugins, _) = plugins.find_all(&candidate.maker.object, &named, view, &mut candidate.notes);
+    candidate.drop_unbindable(plugins, view);
     if candidate.name().is_none() && !candidate.plugins.is_empty() {
         let message =
             "no plugin runs for this consumer: it needs a username, since Kong finds consumers by no other name";
@@ -120,6 +121,23 @@ fn id(username: Option<&str>, settings: &Settings) -> Option<String> {
 }
 
 impl Candidate {
+    /// Kong refuses some plugins for a consumer. They run for everybody where a route or service names them.
+    fn drop_unbindable(&mut self, plugins: &Plugins, view: &View<'_>) {
+        if view.settings.missing_plugins == MissingPlugins::Kic {
+            return;
+        }
+        let (maker, notes) = (&self.maker, &mut self.notes);
+        self.plugins.retain(|key| {
+            let name = plugins.spec(key, view).map(|spec| spec.name.clone()).unwrap_or_default();
+            let fine = plugin_facts::takes_consumers(&name);
+            if !fine {
+                let message = format!("a {name} plugin cannot run for one consumer; name it at a route or a Service");
+                notes.error(&maker.object, annotation_field(PLUGINS), Reason::InvalidPlugin, message);
+            }
+            fine
+        });
+    }
+
     fn credential(&mut self, key: ObjectKey, at: usize, view: &View<'_>) {
         let field = format!("credentials[{at}]");
         let Some(secret) = view.secret(&key) else {

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 use silverback_kong::ids::{self, IdKind};
-use silverback_kong::{Collection, EntityKey};
+use silverback_kong::{Collection, EntityKey, plugin_facts};
 use silverback_model::ObjectKey;
 use silverback_resources::crds::{KongCustomEntity, ParentRef};
 
@@ -51,6 +51,16 @@ pub(crate) fn product(
     if MANAGED.contains(&spec.entity_type.as_str()) || !is_type(&spec.entity_type) {
         let message = format!("the entity is left out: {:?} are made from other objects", spec.entity_type);
         product.notes.error(&reference, "spec.type", Reason::InvalidValue, message);
+        return Some(product);
+    }
+    if !settings.enterprise() && plugin_facts::is_enterprise_entity(&spec.entity_type) {
+        let message = format!("the entity is left out: only Kong Enterprise has {}", spec.entity_type);
+        product.notes.error(&reference, "spec.type", Reason::UnsupportedFeature, message);
+        return Some(product);
+    }
+    if spec.entity_type == "keys" && !key_ids_agree(&spec.fields) {
+        let message = "the entity is left out: the kid in its jwk must be the kid of the key";
+        product.notes.error(&reference, "spec.fields.jwk", Reason::InvalidValue, message);
         return Some(product);
     }
     let Value::Object(fields) = &spec.fields else {
@@ -100,6 +110,13 @@ pub(crate) fn product(
 /// Whether this can be the name of a list in the declarative format.
 fn is_type(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('_') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Kong takes a key only if its JWK names it as well.
+fn key_ids_agree(fields: &Value) -> bool {
+    let Some(jwk) = fields.get("jwk").and_then(Value::as_str) else { return true };
+    let jwk: Value = serde_json::from_str(jwk).unwrap_or_default();
+    jwk.get("kid") == fields.get("kid")
 }
 
 fn parent_plugin(parent: &ParentRef, namespace: &str) -> Option<PluginKey> {

@@ -1,13 +1,14 @@
 //! KongPlugin and KongClusterPlugin: a plugin's configuration, put together from the object and from Secrets.
 
 use serde_json::{Map, Value};
-use silverback_kong::Plugin as KongPlugin;
+use silverback_kong::{Plugin as KongPlugin, plugin_facts, schema};
 use silverback_resources::crds::{ConfigPatch, ConfigSource, Plugin, PluginOrdering, SecretRef};
 use silverback_resources::types::Named;
 
 use crate::inputs::View;
 use crate::output::Reason;
 use crate::secrets;
+use crate::settings::Settings;
 use crate::source::{Maker, Notes, Source};
 
 /// A plugin object, understood.
@@ -63,7 +64,7 @@ where
         created: object.metadata.creation_timestamp.clone(),
         notes: Notes::default(),
     };
-    match config(object, view, &mut spec.makers) {
+    match config(object, view, &mut spec.makers).and_then(|config| judge(&object.plugin, config, view.settings)) {
         Ok(config) => {
             let ordering = ordering(object.ordering.as_ref());
             if ordering.is_some() && !view.settings.enterprise() {
@@ -122,6 +123,23 @@ fn config<R: SecretRef>(
     match config {
         Value::Object(config) => Ok(config),
         _ => Err(("configPatches", "the configuration is no object any more".to_owned())),
+    }
+}
+
+/// Lets a configuration pass that the gateways take, as far as that is known.
+fn judge(name: &str, config: Map<String, Value>, settings: &Settings) -> Result<Map<String, Value>, Problem> {
+    if !settings.enterprise() && plugin_facts::is_enterprise(name) {
+        return Err(("plugin", format!("only Kong Enterprise has {name}; say so with --edition enterprise")));
+    }
+    let Some(schema) = settings.plugin_schemas.get(name) else {
+        if settings.plugin_schemas.is_empty() {
+            return Ok(config);
+        }
+        return Err(("plugin", format!("the gateways have no plugin {name}")));
+    };
+    match schema::check(schema, &config).first() {
+        Some(problem) => Err(("config", format!("{}: {}", problem.field, problem.message))),
+        None => Ok(config),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use silverback_kong::ids::{self, IdKind};
-use silverback_kong::{Collection, EntityKey, Vault};
+use silverback_kong::{Collection, EntityKey, Vault, limits};
 use silverback_model::ObjectKey;
 use silverback_resources::crds::KongVault;
 
@@ -26,12 +26,12 @@ pub(crate) fn product(vaults: &[(ObjectKey, Arc<KongVault>)], view: &View<'_>) -
     vaults.sort_by_key(|(key, vault)| (&vault.metadata.creation_timestamp, key));
     let mut product = Product::default();
     vaults.retain(|(_, vault)| {
-        let usable = vault.spec.config.as_ref().is_none_or(|config| config.is_object() || config.is_null());
-        if !usable {
-            let message = "the vault is left out: its config is no object";
-            product.notes.error(&Source::of(&**vault).reference(), "spec.config", Reason::InvalidValue, message);
+        let problem = problem(vault);
+        if let Some((field, problem)) = problem {
+            let message = format!("the vault is left out: {problem}");
+            product.notes.error(&Source::of(&**vault).reference(), field, Reason::InvalidValue, message);
         }
-        usable
+        problem.is_none()
     });
     let Some(((first, vault), losers)) = vaults.split_first() else { return Some(product) };
     product.entities.push(entity(vault, view));
@@ -40,6 +40,18 @@ pub(crate) fn product(vaults: &[(ObjectKey, Arc<KongVault>)], view: &View<'_>) -
         product.notes.error(&Source::of(&**loser).reference(), "spec.prefix", Reason::Conflict, message);
     }
     Some(product)
+}
+
+/// Why Kong would not take a vault.
+fn problem(vault: &KongVault) -> Option<(&'static str, &'static str)> {
+    let spec = &vault.spec;
+    if spec.config.as_ref().is_some_and(|config| !config.is_object() && !config.is_null()) {
+        Some(("spec.config", "its config is no object"))
+    } else if !limits::is_vault_prefix(&spec.prefix) {
+        Some(("spec.prefix", "a prefix is of lower case letters, digits and -, and no name of a kind of vault"))
+    } else {
+        None
+    }
 }
 
 fn entity(object: &KongVault, view: &View<'_>) -> Made {
