@@ -12,6 +12,7 @@ mod claims;
 mod class;
 mod credentials;
 mod face;
+mod gate;
 mod graph;
 mod inputs;
 mod kinds;

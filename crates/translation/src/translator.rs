@@ -13,6 +13,7 @@ use silverback_resources::crds::{TCPIngress, UDPIngress};
 use silverback_resources::types::{EndpointSlice, Ingress, Meta, Named};
 
 use crate::claimant::{Claimant, ClaimantKey, ClaimantKind};
+use crate::gate::Gate;
 use crate::graph::{self, Outputs};
 use crate::inputs::Inputs;
 use crate::kinds::ca_certificate::{self, Held, Holder};
@@ -34,6 +35,7 @@ pub struct Translator {
     /// Which entities a derivation gave, so that what it no longer gives is taken away.
     given: HashMap<Derivation, Vec<EntityKey>>,
     by_object: HashMap<ObjectRef, BTreeSet<EntityKey>>,
+    gate: Gate,
     diagnostics: Diagnostics,
 }
 
@@ -203,6 +205,7 @@ impl Translator {
             entities: BTreeMap::new(),
             given: HashMap::new(),
             by_object: HashMap::new(),
+            gate: Gate::default(),
             diagnostics: Diagnostics::default(),
         }
     }
@@ -240,7 +243,11 @@ impl Translator {
             }
         });
         debug_assert!(report.faults().is_empty(), "{:?}", report.faults());
+        let released = self.gate.open(&mut self.entities);
         self.collect(&report, &mut touched);
+        let (notes, moved) = self.gate.close(&mut self.entities, &touched.entities, released);
+        self.diagnostics.say(("gate", String::new()), notes.0, &mut touched.objects);
+        touched.entities.extend(moved);
         self.refresh(changes.iter().map(|change| &change.object), &mut touched);
         Output {
             changed: touched.entities.into_iter().map(|key| (key.clone(), self.entities.get(&key).cloned())).collect(),
@@ -401,7 +408,13 @@ impl Translator {
         let graph = self.graph.footprint();
         let tables = [self.versions.len(), self.entities.len(), self.given.len(), self.by_object.len()];
         let diagnostics = self.diagnostics.said.len() + self.diagnostics.about.len();
-        graph.slots + graph.readers + graph.reads + graph.memberships + tables.iter().sum::<usize>() + diagnostics
+        graph.slots
+            + graph.readers
+            + graph.reads
+            + graph.memberships
+            + tables.iter().sum::<usize>()
+            + diagnostics
+            + self.gate.footprint()
     }
 }
 

@@ -1,12 +1,16 @@
 //! Whatever the history, what comes out is what the objects alone make; and what is told along the way adds up to it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use serde_json::Value;
 use silverback_model::ObjectRef;
 use silverback_translation::{Diagnostic, ObjectChange, RouterFlavor, Settings, Translator, upsert};
 
-use crate::world::{Edit, history, survivors};
+use crate::golden::{folders, objects, own};
+use crate::parity::shared;
+use crate::world::{Edit, application, history, survivors};
 
 /// A consumer of outputs: what it holds is what it was told.
 #[derive(Default)]
@@ -45,6 +49,74 @@ fn settings(expressions: bool) -> Settings {
     settings.feature_gates.rewrite_uris = true;
     settings.feature_gates.kong_service_facade = true;
     settings
+}
+
+/// Every object of every recorded case, ours and, where they are at hand, the others: a pool that edits draw from.
+static POOL: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let mut cases = folders(&own());
+    match shared() {
+        Some(folder) => cases.extend(folders(&folder)),
+        None => println!("the pool is small: the recorded cases are not here (SILVERBACK_SHARED)"),
+    }
+    cases.iter().flat_map(|case| objects(&case.join("in.yaml"))).collect()
+});
+
+/// Batches of edits of objects from the pool. Few cases meet by chance, so neighbours are drawn together.
+fn pooled() -> impl Strategy<Value = Vec<Vec<Edit>>> {
+    let edit = |from: usize| {
+        (0..40usize, proptest::bool::weighted(0.8)).prop_map(move |(step, set)| {
+            let object = POOL[(from + step) % POOL.len()].clone();
+            if set { Edit::Set(object) } else { Edit::Delete(object) }
+        })
+    };
+    let batch = (0..POOL.len()).prop_flat_map(move |from| proptest::collection::vec(edit(from), 1..30));
+    proptest::collection::vec(batch, 1..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn incremental_is_from_scratch_for_recorded_objects(history in pooled(), expressions: bool, seed: u64) {
+        let mut translator = Translator::new(settings(expressions));
+        for batch in &history {
+            translator.apply(batch.iter().map(Edit::change).collect());
+        }
+        // The same objects, in another order, in one batch and in many.
+        let mut objects: Vec<Value> = survivors(history.iter().flatten()).into_values().collect();
+        let middle = seed as usize % objects.len().max(1);
+        objects.rotate_left(middle);
+        let mut fresh = Translator::new(settings(expressions));
+        fresh.apply(objects.iter().map(upsert).collect());
+        let mut piecewise = Translator::new(settings(expressions));
+        for object in objects.iter().rev() {
+            piecewise.apply(vec![upsert(object)]);
+        }
+        prop_assert_eq!(translator.entities(), fresh.entities());
+        prop_assert_eq!(piecewise.entities(), fresh.entities());
+        prop_assert_eq!(diagnostics(&translator), diagnostics(&fresh));
+        prop_assert_eq!(diagnostics(&piecewise), diagnostics(&fresh));
+        let gone = objects.iter().map(|object| ObjectChange { content: None, ..upsert(object) });
+        translator.apply(gone.collect());
+        prop_assert_eq!(translator.footprint(), Translator::new(settings(expressions)).footprint());
+    }
+}
+
+#[test]
+fn ten_thousand_objects_leave_nothing_behind() {
+    let mut translator = Translator::new(settings(false));
+    let empty = translator.footprint();
+    let objects: Vec<Value> = (0..2_500).flat_map(|at| application(at, 2)).collect();
+    assert_eq!(objects.len(), 10_000);
+    for batch in objects.chunks(1_000) {
+        translator.apply(batch.iter().map(upsert).collect());
+    }
+    assert_eq!(translator.entities().len(), 3 * 2_500);
+    for batch in objects.chunks(777) {
+        translator.apply(batch.iter().map(|object| ObjectChange { content: None, ..upsert(object) }).collect());
+    }
+    assert!(translator.entities().is_empty());
+    assert_eq!(translator.footprint(), empty);
 }
 
 proptest! {

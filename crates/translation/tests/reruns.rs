@@ -1,5 +1,6 @@
 //! What reruns: the work of a change is proportional to what it changes.
 
+use crate::world::application;
 use serde_json::{Value, json};
 use silverback_kong::{Collection, EntityKey};
 use silverback_model::ObjectRef;
@@ -70,6 +71,30 @@ fn an_annotation_of_a_service_touches_what_is_made_of_it() {
     let output = translator.apply(vec![upsert(&service(7, "other.test"))]);
     assert_eq!(changed(&output), ["services/n.s7.80", "upstreams/s7.n.80.svc"][1..]);
     assert!(output.reran <= 4, "{}", output.reran);
+}
+
+#[test]
+fn a_plugin_touches_its_users_only() {
+    let mut translator = Translator::new(Settings::default());
+    let objects: Vec<Value> = (0..SERVICES).flat_map(|at| application(at, 1)).collect();
+    translator.apply(objects.iter().map(upsert).collect());
+    let mut plugin = application(7, 1)[3].clone();
+    plugin["config"]["minute"] = 6.into();
+    let output = translator.apply(vec![upsert(&plugin)]);
+    assert_eq!(changed(&output).len(), 1, "{:?}", changed(&output));
+    assert!(changed(&output)[0].starts_with("plugins/rate-limiting:route/n7.app7"), "{:?}", changed(&output));
+    // Its spec, and where it is bound.
+    assert!(output.reran <= 3, "{}", output.reran);
+}
+
+#[test]
+fn an_unrelated_secret_touches_nothing() {
+    let mut translator = cluster();
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta("helm"), "data": {"release": "aGk="}});
+    let output = translator.apply(vec![upsert(&secret)]);
+    assert_eq!(changed(&output).len(), 0);
+    // Whether it is used is asked once, of the Secret alone.
+    assert!(output.reran <= 1, "{}", output.reran);
 }
 
 #[test]

@@ -212,6 +212,29 @@ pub fn object(seed: u64) -> Value {
     }
 }
 
+/// An application of its own: Service, endpoints, Ingress with a plugin, and that plugin.
+pub fn application(at: usize, endpoints: usize) -> [Value; 4] {
+    let meta = |name: &str| json!({"name": format!("{name}{at}"), "namespace": format!("n{}", at % 100), "uid": format!("{name}-{at}")});
+    let mut ingress = meta("app");
+    ingress["annotations"] = json!({"konghq.com/plugins": format!("limit{at}")});
+    let mut slice = meta("app");
+    slice["labels"] = json!({"kubernetes.io/service-name": format!("app{at}")});
+    let endpoints: Vec<Value> =
+        (0..endpoints).map(|e| json!({"addresses": [format!("10.{}.{}.{e}", at / 250, at % 250)]})).collect();
+    let backend = json!({"service": {"name": format!("app{at}"), "port": {"number": 80}}});
+    let path = json!({"path": format!("/p{at}"), "pathType": "Prefix", "backend": backend});
+    [
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": meta("app"),
+            "spec": {"ports": [{"name": "http", "port": 80}]}}),
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": slice,
+            "ports": [{"name": "http", "port": 8080}], "endpoints": endpoints}),
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": ingress, "spec": {
+            "ingressClassName": "kong", "rules": [{"host": format!("h{at}.test"), "http": {"paths": [path]}}]}}),
+        json!({"apiVersion": "configuration.konghq.com/v1", "kind": "KongPlugin", "metadata": meta("limit"),
+            "plugin": "rate-limiting", "config": {"minute": 5}}),
+    ]
+}
+
 /// Batches of edits.
 pub fn history() -> impl Strategy<Value = Vec<Vec<Edit>>> {
     let edit = (any::<u64>(), 0..4u8)
