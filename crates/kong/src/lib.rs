@@ -4,6 +4,7 @@
 //! Knows no Kubernetes API, no network, no clock. The rules for ids, tags and names are those of the Kong Ingress
 //! Controller, so that a cluster can move over without a single entity changing its identity.
 
+mod balancing;
 pub mod document;
 pub mod entities;
 pub mod expression;

@@ -144,8 +144,67 @@ pub fn route(route: &mut Route, enterprise: bool) -> Vec<Refused> {
     refused
 }
 
+/// Takes hosts, server names and paths out of a route that Kong refuses.
+///
+/// # Errors
+/// Where that would leave nothing to match by, so that the route would take what it was not meant for: then it must go
+/// as a whole.
+pub fn matches(route: &mut Route) -> Result<Vec<Refused>, Refused> {
+    let mut refused = Vec::new();
+    let is_fine = |field: &str, value: &str| if field == "paths" { is_path(value) } else { is_route_host(value) };
+    let fields = [
+        ("hosts", &mut route.hosts, "a host name, with one * label at an end or none"),
+        ("snis", &mut route.snis, "a host name"),
+        ("paths", &mut route.paths, "a path whose %-encoding is right"),
+    ];
+    for (field, values, wants) in fields {
+        let before = values.len();
+        let mut bad = None;
+        values.retain(|value| {
+            let fine = is_fine(field, value);
+            if !fine {
+                bad = Some(Refused::new(field, value, wants));
+            }
+            fine
+        });
+        if let Some(bad) = bad {
+            if values.is_empty() && before > 0 {
+                return Err(bad);
+            }
+            refused.push(bad);
+        }
+    }
+    Ok(refused)
+}
+
+/// Whether Kong takes this as a path of a route: what is behind each % is an octet.
+fn is_path(path: &str) -> bool {
+    if let Some(regex) = path.strip_prefix('~') {
+        return regex.starts_with('/') || regex.is_empty() || !regex.contains("//");
+    }
+    let encoded = |part: &str| part.len() >= 2 && part.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    path.starts_with('/') && path.split('%').skip(1).all(encoded)
+}
+
+/// Whether Kong takes this as the name of a service, a route or a consumer group.
+pub fn is_name(name: &str) -> bool {
+    let fine = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '~');
+    !name.is_empty() && !name.chars().any(char::is_control) && name.chars().all(fine)
+}
+
+/// Why Kong would refuse a service for its name or its host, which nothing can take the place of.
+pub fn unusable(service: &Service) -> Option<Refused> {
+    if !is_name(&service.name) {
+        return Some(Refused::new("name", &service.name, "letters, digits and .-_~"));
+    }
+    (!is_host_name(&service.host)).then(|| Refused::new("host", &service.host, "a host name"))
+}
+
 /// Why Kong would refuse a route for what it matches. Taking that out would widen the route, so it must go as a whole.
 pub fn unmatchable(route: &Route) -> Option<Refused> {
+    if !is_name(&route.name) {
+        return Some(Refused::new("name", &route.name, "letters, digits and .-_~"));
+    }
     let host = route.headers.keys().find(|name| name.eq_ignore_ascii_case("host"))?;
     Some(Refused::new("headers", host, "the host among the hosts, not among the headers"))
 }
@@ -173,6 +232,7 @@ pub fn upstream(upstream: &mut Upstream) -> Vec<Refused> {
     for Target { weight, .. } in &mut upstream.targets {
         number(&mut refused, "weight", weight, &WEIGHTS, "0 to 65535");
     }
+    refused.extend(crate::balancing::limit(upstream));
     refused
 }
 
@@ -214,7 +274,9 @@ pub fn is_host_name(name: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label)
+    // What has digits and dots alone is taken for an address.
+    let address = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    !address && name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label)
 }
 
 /// Whether Kong takes this as the host of a route: a DNS name, with one `*` label at either end or none.

@@ -26,6 +26,15 @@ pub fn check(schema: &Value, config: &Map<String, Value>) -> Vec<Problem> {
     found.0
 }
 
+/// Whether a plugin of this schema can run with a protocol.
+pub fn takes_protocol(schema: &Value, protocol: &str) -> bool {
+    let elements = field(schema, "protocols").and_then(|protocols| protocols.get("elements"));
+    elements.is_none_or(|elements| {
+        let known = list(elements, "one_of");
+        known.is_empty() || known.iter().any(|known| known == protocol)
+    })
+}
+
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }

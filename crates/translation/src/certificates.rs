@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use silverback_kong::{Certificate, Collection, EntityKey, Sni};
+use silverback_kong::{Certificate, Collection, EntityKey, Sni, limits};
 use silverback_model::{Digest, ObjectKey};
 use silverback_resources::types::Secret;
 
@@ -73,13 +73,18 @@ pub(crate) fn problems<'a>(
 /// The id of the certificate that these Secrets are: that of the oldest.
 pub(crate) fn id<'a>(secrets: impl IntoIterator<Item = &'a Used>) -> Option<String> {
     let oldest = secrets.into_iter().min_by_key(|used| (&used.created, &used.maker.uid, &used.maker.object))?;
-    // Without an API server there may be no uid; the key pair names the certificate as well.
-    let id = if oldest.maker.uid.is_empty() { uuid_of(oldest.digest) } else { oldest.maker.uid.clone() };
-    Some(id)
+    // Without an API server there may be no usable uid; the key pair names the certificate as well.
+    let uid = &oldest.maker.uid;
+    Some(if uuid::Uuid::parse_str(uid).is_ok() { uid.clone() } else { uuid_of(oldest.digest) })
 }
 
 fn uuid_of(digest: Digest) -> String {
     uuid::Builder::from_custom_bytes(digest.0.to_be_bytes()).into_uuid().to_string()
+}
+
+/// Whether Kong takes this as the server name of a certificate: a host name, with one * label at an end, or * alone.
+fn is_server_name(name: &str) -> bool {
+    name == "*" || limits::is_route_host(name)
 }
 
 /// The certificate of Secrets with equal key pairs, for all server names that are theirs.
@@ -90,7 +95,7 @@ pub(crate) fn certificate(secrets: &[&Used], hosts: BTreeSet<String>, claimants:
         id: id.clone(),
         cert: pair.cert.clone(),
         key: pair.key.clone(),
-        snis: hosts.into_iter().map(|name| Sni { name }).collect(),
+        snis: hosts.into_iter().filter(|name| is_server_name(name)).map(|name| Sni { name }).collect(),
         tags: Vec::new(),
     };
     let makers = secrets.iter().map(|used| used.maker.clone()).chain(claimants);

@@ -76,7 +76,11 @@ pub(crate) fn add(
         "basic-auth" => {
             let username = fields.needed("username")?;
             let unique = Unique::new("basic-auth username", &username);
-            consumer.basicauth_credentials.push(BasicAuth { username, password: fields.optional("password"), tags });
+            consumer.basicauth_credentials.push(BasicAuth {
+                username,
+                password: Some(fields.needed("password")?),
+                tags,
+            });
             Some(unique)
         }
         "hmac-auth" => {

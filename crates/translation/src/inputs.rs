@@ -26,6 +26,8 @@ pub(crate) struct Inputs {
     pub slices: Input<ObjectKey, EndpointSlice>,
     /// Secrets.
     pub secrets: Input<ObjectKey, Secret>,
+    /// Which Secrets may hold a key pair.
+    pub key_pairs: Input<ObjectKey, ()>,
     /// Secrets and ConfigMaps that hold authorities.
     pub authorities: Input<(Holder, ObjectKey), Held>,
     /// The time, in minutes since 1970; there is one key.
@@ -74,6 +76,7 @@ impl Inputs {
             services: graph.input("services"),
             slices: graph.input_hot("endpoint slices"),
             secrets: graph.input("secrets"),
+            key_pairs: graph.input("possible key pairs"),
             authorities: graph.input("labelled authorities"),
             minute: graph.input("minute"),
             config_maps: graph.input("config maps"),

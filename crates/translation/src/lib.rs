@@ -17,6 +17,7 @@ mod graph;
 mod inputs;
 mod kinds;
 mod leave_out;
+mod matchable;
 mod output;
 mod plugins;
 mod product;

@@ -17,6 +17,7 @@ use crate::claims::{Backend, BackendPort, BackendRef, PluginRef, ServiceClaim};
 use crate::face::Face;
 use crate::inputs::View;
 use crate::kinds::upstream_policy;
+use crate::matchable;
 use crate::output::Reason;
 use crate::plugins::{self, Closed};
 use crate::product::{Made, Product};
@@ -84,6 +85,14 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
     plan.service.id = fill.then(|| ids::id(IdKind::Service, &settings.workspace, &plan.service.name));
     if claims.iter().any(|claimed| claimed.claim.refused) {
         plan.dropped = Some(Dropped::Refused);
+        return Some(plan);
+    }
+    if let Some(refused) = limits::unusable(&plan.service) {
+        plan.dropped = Some(Dropped::Refused);
+        for claimed in claims {
+            let message = format!("a service is left out: {refused}");
+            plan.notes.error(&claimed.maker.object, "spec", Reason::InvalidValue, message);
+        }
         return Some(plan);
     }
     let faces = plan.resolve(&first.claim.backends, claims, view);
@@ -369,8 +378,17 @@ pub(crate) fn product(
             for refused in limits::route(&mut route, settings.enterprise()) {
                 notes.warn(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, refused.to_string());
             }
-            if let Some(refused) = limits::unmatchable(&route) {
-                let message = format!("route {} is left out: {refused}", route.name);
+            let unmatchable = match limits::matches(&mut route) {
+                Ok(refused) => {
+                    for refused in refused {
+                        notes.warn(&claimed.maker.object, "spec", Reason::InvalidValue, refused.to_string());
+                    }
+                    limits::unmatchable(&route).map(|refused| refused.to_string())
+                }
+                Err(refused) => Some(refused.to_string()),
+            };
+            if let Some(problem) = unmatchable.or_else(|| matchable::problem(&route)) {
+                let message = format!("route {} is left out: {problem}", route.name);
                 notes.error(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, message);
                 continue;
             }

@@ -1,6 +1,6 @@
 //! The object that something comes from: its reference, its tags, and what is wrong with it.
 
-use silverback_kong::tags;
+use silverback_kong::{limits, tags};
 use silverback_model::ObjectRef;
 use silverback_resources::types::{Meta, Named};
 
@@ -39,14 +39,17 @@ impl<'a> Source<'a> {
 
     /// The tags of what is made from it, without those its users gave it.
     pub(crate) fn origin_tags(&self) -> Vec<String> {
-        tags::origin(tags::Origin {
+        let mut tags = tags::origin(tags::Origin {
             name: &self.meta.name,
             namespace: &self.meta.namespace,
             kind: self.kind,
             uid: &self.meta.uid,
             group: self.group,
             version: self.version,
-        })
+        });
+        // What an API server lets through is always fine; manifests may hold anything.
+        limits::tags(&mut tags);
+        tags
     }
 
     /// The tags of what is made from it.

@@ -65,7 +65,10 @@ type Take = fn(&Inputs, &mut Batch<'_>, &ObjectKey, Option<&str>) -> Result<(), 
 const KINDS: &[(&str, Take)] = &[
     ("Service", |inputs, batch, key, text| take(&inputs.services, batch, key, text)),
     ("EndpointSlice.discovery.k8s.io", take_slice),
-    ("Secret", |inputs, batch, key, text| take_holder(inputs, &inputs.secrets, batch, Holder::Secret, key, text)),
+    ("Secret", |inputs, batch, key, text| {
+        mark_pair(inputs, batch, key, text);
+        take_holder(inputs, &inputs.secrets, batch, Holder::Secret, key, text)
+    }),
     ("ConfigMap", |inputs, batch, key, text| {
         take_holder(inputs, &inputs.config_maps, batch, Holder::ConfigMap, key, text)
     }),
@@ -147,6 +150,15 @@ where
         }
     }
     Ok(())
+}
+
+/// Marks Secrets that may hold a key pair: no other concerns the rules of certificates at all.
+fn mark_pair(inputs: &Inputs, batch: &mut Batch<'_>, key: &ObjectKey, text: Option<&str>) {
+    if text.is_some_and(|text| text.contains("\"tls.crt\"")) {
+        batch.set(&inputs.key_pairs, key.clone(), ());
+    } else {
+        batch.remove(&inputs.key_pairs, key);
+    }
 }
 
 /// A Secret or ConfigMap; one that is labelled as an authority is one as well.

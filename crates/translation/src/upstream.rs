@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use silverback_incremental::Index;
-use silverback_kong::{Collection, EntityKey};
+use silverback_kong::{Collection, EntityKey, limits};
 use silverback_model::ObjectKey;
 use silverback_resources::types::EndpointSlice;
 
@@ -24,6 +24,8 @@ pub(crate) fn product(plans: &[Arc<Plan>], slices: &Index<ObjectKey, ObjectKey>,
     let mut upstream = plan.upstream.clone();
     let endpoints = plan.backends.iter().map(|backend| (backend.weight, endpoints(backend, slices, view)));
     upstream.targets = backends::weigh(endpoints);
+    upstream.targets.retain(|target| limits::is_host(&target.target));
+    limits::upstream(&mut upstream);
     let key = EntityKey::new(Collection::Upstreams, &*upstream.name);
     let made = Made::new(key, &upstream, plan.makers.iter().cloned());
     Some(Product { entities: vec![made], notes: Notes::default() })

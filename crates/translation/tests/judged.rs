@@ -13,11 +13,12 @@ use crate::golden::{MINUTE, folders, objects, own};
 use crate::parity::shared;
 
 /// The schemas of a real Kong's plugins, where they are at hand: then configurations of plugins are judged as well.
-fn schemas() -> Option<PathBuf> {
+pub fn schemas() -> Option<PathBuf> {
     shared().map(|folder| folder.join("../reference/kong-schemas/plugins")).filter(|it| it.is_dir())
 }
 
-fn read(folder: &Path) -> BTreeMap<String, Value> {
+/// Reads a folder of schemas.
+pub fn read(folder: &Path) -> BTreeMap<String, Value> {
     let schema = |path: PathBuf| {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         (name, serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap())
@@ -25,7 +26,8 @@ fn read(folder: &Path) -> BTreeMap<String, Value> {
     fs::read_dir(folder).unwrap().map(|entry| schema(entry.unwrap().path())).collect()
 }
 
-async fn gateway(flavor: RouterFlavor) -> GatewayHandle {
+/// A gateway that judges.
+pub async fn gateway(flavor: RouterFlavor) -> GatewayHandle {
     let router_flavor = match flavor {
         RouterFlavor::Traditional => gateway::RouterFlavor::TraditionalCompatible,
         RouterFlavor::Expressions => gateway::RouterFlavor::Expressions,
@@ -35,7 +37,8 @@ async fn gateway(flavor: RouterFlavor) -> GatewayHandle {
 }
 
 #[tokio::test]
-async fn gateways_take_what_is_translated() {
+/// A gateway that judges.
+pub async fn gateways_take_what_is_translated() {
     let mut cases = folders(&own());
     match shared() {
         Some(folder) => cases.extend(folders(&folder)),

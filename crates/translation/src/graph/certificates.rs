@@ -75,9 +75,11 @@ pub(super) fn add(
         certificates::problems(secret, claims.iter().map(|(_, claims)| &**claims), &at.view(ctx))
     });
 
-    let used = graph.derive("used key pairs", &scope.inputs.secrets, move |ctx, key, secret| {
+    let secrets = scope.inputs.secrets;
+    let used = graph.derive("used key pairs", &scope.inputs.key_pairs, move |ctx, key, ()| {
         let wanted = !ctx.members(&by_secret, key).is_empty() || !ctx.members(&shown_by, key).is_empty();
-        wanted.then(|| certificates::used(secret)).flatten()
+        // Only a Secret that is wanted is looked at: others change without anything to be done.
+        wanted.then(|| ctx.get(&secrets, key).and_then(|secret| certificates::used(&secret))).flatten()
     });
     let by_pair = graph.index("secrets by key pair", &used, |_, used: &Used| vec![used.digest]);
     let ids = CertificateIds { used, by_pair };

@@ -1,7 +1,7 @@
 //! KongPlugin and KongClusterPlugin: a plugin's configuration, put together from the object and from Secrets.
 
 use serde_json::{Map, Value};
-use silverback_kong::{Plugin as KongPlugin, plugin_facts, schema};
+use silverback_kong::{Plugin as KongPlugin, limits, plugin_facts, schema};
 use silverback_resources::crds::{ConfigPatch, ConfigSource, Plugin, PluginOrdering, SecretRef};
 use silverback_resources::types::Named;
 
@@ -64,7 +64,9 @@ where
         created: object.metadata.creation_timestamp.clone(),
         notes: Notes::default(),
     };
-    match config(object, view, &mut spec.makers).and_then(|config| judge(&object.plugin, config, view.settings)) {
+    match config(object, view, &mut spec.makers)
+        .and_then(|config| judge(&object.plugin, config, &object.protocols, view.settings))
+    {
         Ok(config) => {
             let ordering = ordering(object.ordering.as_ref());
             if ordering.is_some() && !view.settings.enterprise() {
@@ -73,7 +75,7 @@ where
             }
             spec.plugin = Some(KongPlugin {
                 name: object.plugin.clone(),
-                instance_name: object.instance_name.clone().filter(|name| !name.is_empty()),
+                instance_name: object.instance_name.clone().filter(|name| limits::is_name(name)),
                 config,
                 enabled: object.disabled.filter(|disabled| *disabled).map(|disabled| !disabled),
                 protocols: object.protocols.clone(),
@@ -127,7 +129,15 @@ fn config<R: SecretRef>(
 }
 
 /// Lets a configuration pass that the gateways take, as far as that is known.
-fn judge(name: &str, config: Map<String, Value>, settings: &Settings) -> Result<Map<String, Value>, Problem> {
+fn judge(
+    name: &str,
+    config: Map<String, Value>,
+    protocols: &[String],
+    settings: &Settings,
+) -> Result<Map<String, Value>, Problem> {
+    if let Some(protocol) = protocols.iter().find(|protocol| !limits::is_protocol(protocol, settings.enterprise())) {
+        return Err(("protocols", format!("Kong has no protocol {protocol:?}")));
+    }
     if !settings.enterprise() && plugin_facts::is_enterprise(name) {
         return Err(("plugin", format!("only Kong Enterprise has {name}; say so with --edition enterprise")));
     }
@@ -137,6 +147,9 @@ fn judge(name: &str, config: Map<String, Value>, settings: &Settings) -> Result<
         }
         return Err(("plugin", format!("the gateways have no plugin {name}")));
     };
+    if let Some(protocol) = protocols.iter().find(|protocol| !schema::takes_protocol(schema, protocol)) {
+        return Err(("protocols", format!("{name} does not run with protocol {protocol:?}")));
+    }
     match schema::check(schema, &config).first() {
         Some(problem) => Err(("config", format!("{}: {}", problem.field, problem.message))),
         None => Ok(config),

@@ -1,0 +1,76 @@
+//! Whether a route's expression, and the regular expressions in its fields, are such that the router of a gateway can
+//! compile them: it refuses the whole configuration over one that it cannot.
+
+use std::sync::LazyLock;
+
+use atc_router::ast::Type;
+use atc_router::router::Router;
+use atc_router::schema::Schema;
+use silverback_kong::Route;
+
+/// What is wrong with a route, in the router's words.
+pub(crate) fn problem(route: &Route) -> Option<String> {
+    if let Some(expression) = &route.expression {
+        let http = !route
+            .protocols
+            .iter()
+            .any(|protocol| matches!(protocol.as_str(), "tcp" | "tls" | "udp" | "tls_passthrough"));
+        let mut router = Router::new(if http { &HTTP } else { &STREAM });
+        // With a matcher the router checks types and regular expressions as well as syntax.
+        return router.add_matcher(0, uuid::Uuid::nil(), expression).err();
+    }
+    let paths = route.paths.iter().filter_map(|path| path.strip_prefix('~'));
+    let headers = route.headers.values().flatten().filter_map(|value| value.strip_prefix("~*"));
+    paths.chain(headers).find_map(|text| regex::Regex::new(text).err()).map(|error| error.to_string())
+}
+
+/// The fields of streams.
+static STREAM: LazyLock<Schema> = LazyLock::new(|| schema([]));
+
+/// The fields of requests.
+static HTTP: LazyLock<Schema> = LazyLock::new(|| {
+    schema([
+        ("http.method", Type::String),
+        ("http.host", Type::String),
+        ("http.path", Type::String),
+        ("http.path.segments.*", Type::String),
+        ("http.path.segments.len", Type::Int),
+        ("http.headers.*", Type::String),
+        ("http.queries.*", Type::String),
+    ])
+});
+
+fn schema<const N: usize>(more: [(&str, Type); N]) -> Schema {
+    let mut schema = Schema::default();
+    let common = [
+        ("net.protocol", Type::String),
+        ("net.src.ip", Type::IpAddr),
+        ("net.src.port", Type::Int),
+        ("net.dst.ip", Type::IpAddr),
+        ("net.dst.port", Type::Int),
+        ("tls.sni", Type::String),
+    ];
+    for (field, kind) in common.into_iter().chain(more) {
+        schema.add_field(field, kind);
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_router_cannot_compile_is_named() {
+        let path = |path: &str| Route { paths: vec![path.into()], ..Route::default() };
+        assert_eq!(problem(&path("~/a(b|c)$")), None);
+        assert!(problem(&path("~/a(")).is_some());
+        assert_eq!(problem(&path("/a(")), None, "a plain path is no regular expression");
+        let expression = |text: &str| Route { expression: Some(text.into()), ..Route::default() };
+        assert_eq!(problem(&expression(r#"http.path ~ "^/a""#)), None);
+        assert!(problem(&expression(r#"http.path ~ "^/a(""#)).is_some());
+        assert!(problem(&expression(r#"http.nonsense == "a""#)).is_some());
+        let stream = Route { protocols: vec!["tcp".into()], ..expression("net.dst.port == 80") };
+        assert_eq!(problem(&stream), None);
+    }
+}

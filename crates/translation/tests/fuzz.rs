@@ -1,0 +1,216 @@
+//! Mutated manifests: translation never panics, and what it makes of them is what gateways take.
+//!
+//! `SILVERBACK_FUZZ_SECONDS` says for how long (default 2). A failure names the seed; `SILVERBACK_FUZZ_SEED` runs it again.
+
+use std::time::{Duration, Instant};
+
+use atc_router::ast::Type;
+use atc_router::context::Context;
+use atc_router::router::Router;
+use atc_router::schema::Schema;
+use serde_json::{Map, Value, json};
+use silverback_translation::{RouterFlavor, Settings, render};
+
+use crate::golden::{MINUTE, folders, objects, own};
+use crate::judged::{gateway, read, schemas};
+use crate::parity::shared;
+use crate::world::Dice;
+
+/// Texts that break things.
+const TEXTS: [&str; 26] = [
+    "",
+    "/",
+    "//",
+    "a",
+    "*",
+    "*.",
+    "*.a.test",
+    "a.*",
+    "A.test",
+    "-",
+    "a b",
+    "é",
+    "\"",
+    "\\",
+    "\n",
+    "~",
+    "~/(",
+    "/~/[",
+    "/%zz/",
+    "/../..",
+    "{vault://env/x}",
+    "0",
+    "-1",
+    "99999999999999999999",
+    "true",
+    "ns:name",
+];
+
+fn value(dice: &mut Dice) -> Value {
+    match dice.roll(9) {
+        0 => Value::Null,
+        1 => json!(dice.roll(2) == 1),
+        2 => json!(dice.roll(100_000)),
+        3 => json!(-1),
+        4 => json!([]),
+        5 => json!({}),
+        6 => json!(0.5),
+        _ => json!(TEXTS[dice.roll(TEXTS.len())]),
+    }
+}
+
+fn size(value: &Value) -> usize {
+    1 + match value {
+        Value::Object(fields) => fields.values().map(size).sum(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        _ => 0,
+    }
+}
+
+/// Changes the value at a place, counted in depth first order.
+fn mutate(value_at: &mut Value, place: &mut usize, dice: &mut Dice) {
+    if *place == 0 {
+        *place = usize::MAX;
+        return match (dice.roll(4), value_at) {
+            (0, Value::Array(items)) if !items.is_empty() => {
+                let at = dice.roll(items.len());
+                let copy = items[at].clone();
+                items.push(copy);
+            }
+            (1, Value::Object(fields)) => {
+                let name = TEXTS[dice.roll(TEXTS.len())];
+                fields.insert(name.to_owned(), value(dice));
+            }
+            (2, Value::String(text)) => text.push_str(TEXTS[dice.roll(TEXTS.len())]),
+            (_, other) => *other = value(dice),
+        };
+    }
+    *place -= 1;
+    let below: Vec<&mut Value> = match value_at {
+        Value::Object(fields) => fields.values_mut().collect(),
+        Value::Array(items) => items.iter_mut().collect(),
+        _ => return,
+    };
+    for value in below {
+        if *place != usize::MAX {
+            mutate(value, place, dice);
+        }
+    }
+}
+
+/// What stays: kind and version, since what is sent under another kind is not read as this one; and what Kong judges in
+/// code of its own, configurations of plugins and custom entities.
+const KEPT: [&str; 6] = ["apiVersion", "kind", "config", "configFrom", "configPatches", "plugin"];
+
+/// Changes an object at some places.
+fn mutated(object: &Value, dice: &mut Dice) -> Value {
+    let mut object = object.clone();
+    if matches!(object["kind"].as_str(), Some("KongVault" | "KongCustomEntity")) {
+        return object;
+    }
+    let Value::Object(fields) = &mut object else { return object };
+    let kept: Map<String, Value> =
+        KEPT.iter().filter_map(|key| Some((key.to_string(), fields.remove(*key)?))).collect();
+    for _ in 0..=dice.roll(3) {
+        let mut place = 1 + dice.roll(size(&object).max(2) - 1);
+        mutate(&mut object, &mut place, dice);
+    }
+    if let Value::Object(fields) = &mut object {
+        fields.extend(kept);
+    }
+    object
+}
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[tokio::test]
+async fn mutated_manifests_neither_panic_nor_are_refused() {
+    let mut cases: Vec<Vec<Value>> = folders(&own()).iter().map(|case| objects(&case.join("in.yaml"))).collect();
+    if let Some(folder) = shared() {
+        cases.extend(folders(&folder).iter().map(|case| objects(&case.join("in.yaml"))));
+    }
+    let mut settings =
+        Settings { plugin_schemas: schemas().map(|it| read(&it)).unwrap_or_default(), ..Settings::default() };
+    settings.feature_gates.rewrite_uris = true;
+    settings.feature_gates.kong_service_facade = true;
+    settings.feature_gates.gateway_alpha = true;
+    let gateways = [gateway(RouterFlavor::Traditional).await, gateway(RouterFlavor::Expressions).await];
+    let end = Instant::now() + Duration::from_secs(from_env("SILVERBACK_FUZZ_SECONDS").unwrap_or(2));
+    let mut refused = Vec::new();
+    let only = from_env("SILVERBACK_FUZZ_SEED");
+    let mut seed = only.unwrap_or(1);
+    while Instant::now() < end {
+        let mut dice = Dice::new(seed);
+        let case = &cases[dice.roll(cases.len())];
+        let objects: Vec<Value> =
+            case.iter().map(|it| if dice.roll(3) == 0 { mutated(it, &mut dice) } else { it.clone() }).collect();
+        let flavor = dice.roll(2);
+        settings.router_flavor = [RouterFlavor::Traditional, RouterFlavor::Expressions][flavor];
+        let told = std::panic::catch_unwind(|| render(&objects, &settings, &[], MINUTE));
+        let Ok((document, _)) = told else { panic!("seed {seed}: translation panics; see above") };
+        if let Err(answer) = gateways[flavor].alter_config(&document.value().to_string()) {
+            refused.push(format!("SILVERBACK_FUZZ_SEED={seed}: {answer}"));
+        }
+        if only.is_some() || refused.len() == 12 {
+            break;
+        }
+        seed += 1;
+    }
+    assert!(refused.is_empty(), "gateways refuse what came out:\n{}", refused.join("\n"));
+    println!("{seed} mutated sets of manifests");
+}
+
+/// Random text of letters, what must be escaped, controls and other scripts.
+fn text(dice: &mut Dice) -> String {
+    const CHARS: [char; 16] =
+        ['a', 'Z', '/', '"', '\\', '\n', '\r', '\t', '\0', ' ', '\'', '#', 'é', '日', '\u{7f}', '`'];
+    (0..dice.roll(12)).map(|_| CHARS[dice.roll(CHARS.len())]).collect()
+}
+
+/// What is printed is what the router reads: every text is matched by itself, and by nothing else.
+#[test]
+fn printed_expressions_match_what_they_say() {
+    use silverback_kong::expression as e;
+    let mut schema = Schema::default();
+    for field in ["http.path", "http.host", "http.headers.*"] {
+        schema.add_field(field, Type::String);
+    }
+    let end = Instant::now() + Duration::from_secs(from_env("SILVERBACK_FUZZ_SECONDS").unwrap_or(2));
+    let mut seed = from_env("SILVERBACK_FUZZ_SEED").unwrap_or(1);
+    while Instant::now() < end {
+        let mut dice = Dice::new(seed);
+        let (path, host, header) = (text(&mut dice), text(&mut dice), text(&mut dice));
+        let operator = ["==", "^=", "=^"][dice.roll(3)];
+        let alternatives = e::any([e::text("http.path", operator, &path), e::text("http.path", "==", "/other")]);
+        let whole = [
+            alternatives,
+            Some(e::text("http.host", "==", &host)),
+            Some(e::text(&e::header_field("X-Some-Header"), "==", &header)),
+        ];
+        let expression = e::all(whole.into_iter().flatten()).unwrap();
+        let mut router = Router::new(&schema);
+        let added = router.add_matcher(1, uuid::Uuid::nil(), &expression);
+        assert_eq!(added, Ok(()), "SILVERBACK_FUZZ_SEED={seed}: {expression:?}");
+        let matched = |path: &str, host: &str| {
+            let mut context = Context::new(&schema);
+            context.add_value("http.path", path.to_owned().into());
+            context.add_value("http.host", host.to_owned().into());
+            context.add_value("http.headers.x_some_header", header.clone().into());
+            router.execute(&mut context)
+        };
+        assert!(matched(&path, &host), "SILVERBACK_FUZZ_SEED={seed}: {expression:?} does not match {path:?}");
+        assert!(
+            !matched(&path, &format!("{host}x")),
+            "SILVERBACK_FUZZ_SEED={seed}: {expression:?} matches another host"
+        );
+        if operator == "==" {
+            assert!(
+                !matched(&format!("{path}x"), &host),
+                "SILVERBACK_FUZZ_SEED={seed}: {expression:?} matches another path"
+            );
+        }
+        seed += 1;
+    }
+}
