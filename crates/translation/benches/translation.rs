@@ -56,7 +56,7 @@ fn plugin(minute: usize) -> Value {
 
 fn objects(count: usize, endpoints: usize, plugin: Option<&str>) -> Vec<ObjectChange> {
     (0..count)
-        .flat_map(|at| [service(at), slice(at, endpoints, 0), ingress(at, "/", plugin)])
+        .flat_map(|at| [service(at), slice(at, endpoints, 0), ingress(at, &format!("/p{at}"), plugin)])
         .map(|it| upsert(&it))
         .collect()
 }
