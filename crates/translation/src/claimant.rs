@@ -4,11 +4,11 @@
 
 use silverback_model::ObjectKey;
 use silverback_resources::crds::{TCPIngress, UDPIngress};
-use silverback_resources::types::Ingress;
+use silverback_resources::types::{GRPCRoute, HTTPRoute, Ingress, TCPRoute, TLSRoute, UDPRoute};
 
 use crate::claims::Claims;
 use crate::inputs::View;
-use crate::kinds::{ingress, l4};
+use crate::kinds::{gateway_api, ingress, l4};
 
 /// The kinds of claimants. The order decides who comes first where objects of several kinds claim the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,16 @@ pub(crate) enum ClaimantKind {
     TcpIngress,
     /// configuration.konghq.com
     UdpIngress,
+    /// gateway.networking.k8s.io
+    HttpRoute,
+    /// gateway.networking.k8s.io
+    GrpcRoute,
+    /// gateway.networking.k8s.io
+    TcpRoute,
+    /// gateway.networking.k8s.io
+    UdpRoute,
+    /// gateway.networking.k8s.io
+    TlsRoute,
 }
 
 /// Which claimant.
@@ -39,6 +49,16 @@ pub(crate) enum Claimant {
     Tcp(TCPIngress),
     /// A UDPIngress.
     Udp(UDPIngress),
+    /// An HTTPRoute.
+    HttpRoute(HTTPRoute),
+    /// A GRPCRoute.
+    GrpcRoute(GRPCRoute),
+    /// A TCPRoute.
+    TcpRoute(TCPRoute),
+    /// A UDPRoute.
+    UdpRoute(UDPRoute),
+    /// A TLSRoute.
+    TlsRoute(TLSRoute),
 }
 
 impl Claimant {
@@ -48,6 +68,11 @@ impl Claimant {
             Self::Ingress(ingress) => ingress::claims(ingress, view),
             Self::Tcp(ingress) => l4::tcp_claims(ingress, view),
             Self::Udp(ingress) => l4::udp_claims(ingress, view),
+            Self::HttpRoute(route) => gateway_api::http_claims(route, view),
+            Self::GrpcRoute(route) => gateway_api::grpc_claims(route, view),
+            Self::TcpRoute(route) => gateway_api::tcp_claims(route, view),
+            Self::UdpRoute(route) => gateway_api::udp_claims(route, view),
+            Self::TlsRoute(route) => gateway_api::tls_claims(route, view),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use silverback_kong::{Plugin, Route, Service, names};
 use silverback_model::ObjectKey;
 
+use crate::rank::Rank;
 use crate::source::{Maker, Notes};
 
 /// What one source object asks for.
@@ -61,6 +62,8 @@ pub(crate) struct ServiceClaim {
     pub routes: Vec<RouteClaim>,
     /// The whole service is to be left out.
     pub refused: bool,
+    /// Where none of its backends exists, requests are answered with an error.
+    pub answers_without_backend: bool,
 }
 
 impl ServiceClaim {
@@ -77,6 +80,8 @@ pub(crate) struct RouteClaim {
     pub route: Route,
     /// Plugins to bind to it.
     pub plugins: Arc<[PluginRef]>,
+    /// Its place among routes of equal priority, where that decides its own.
+    pub rank: Option<Rank>,
 }
 
 impl RouteClaim {

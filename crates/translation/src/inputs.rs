@@ -1,5 +1,6 @@
 //! The objects of the cluster as collections, and the way rules read them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use silverback_incremental::{Ctx, Graph, Index, Input};
@@ -8,7 +9,9 @@ use silverback_resources::crds::{
     IngressClassParameters, KongClusterPlugin, KongConsumer, KongConsumerGroup, KongCustomEntity, KongIngress,
     KongLicense, KongPlugin, KongServiceFacade, KongUpstreamPolicy, KongVault,
 };
-use silverback_resources::types::{ConfigMap, EndpointSlice, IngressClass, ReferenceGrant, Secret, Service};
+use silverback_resources::types::{
+    ConfigMap, EndpointSlice, Gateway, GatewayClass, IngressClass, ReferenceGrant, Secret, Service,
+};
 
 use crate::claimant::{Claimant, ClaimantKey};
 use crate::class::{self, ClassFacts};
@@ -60,6 +63,12 @@ pub(crate) struct Inputs {
     pub vaults: Input<ObjectKey, KongVault>,
     /// Licences.
     pub licenses: Input<ObjectKey, KongLicense>,
+    /// Gateways.
+    pub gateways: Input<ObjectKey, Gateway>,
+    /// Their classes.
+    pub gateway_classes: Input<ObjectKey, GatewayClass>,
+    /// Labels of namespaces.
+    pub namespaces: Input<String, BTreeMap<String, String>>,
     /// Entities without a kind of their own.
     pub custom_entities: Input<ObjectKey, KongCustomEntity>,
 }
@@ -91,6 +100,9 @@ impl Inputs {
             facades: graph.input("facades"),
             vaults: graph.input("vaults"),
             licenses: graph.input("licenses"),
+            gateways: graph.input("gateways"),
+            gateway_classes: graph.input("gateway classes"),
+            namespaces: graph.input("namespaces"),
             custom_entities: graph.input("custom entities"),
         }
     }
@@ -127,6 +139,21 @@ impl View<'_> {
     pub(crate) fn facade(&self, key: &ObjectKey) -> Option<Arc<KongServiceFacade>> {
         let facade = self.ctx.get(&self.inputs.facades, key)?;
         self.class().owns(&facade.metadata, &self.settings.ingress_class).then_some(facade)
+    }
+
+    /// A Gateway.
+    pub(crate) fn gateway(&self, key: &ObjectKey) -> Option<Arc<Gateway>> {
+        self.ctx.get(&self.inputs.gateways, key)
+    }
+
+    /// A GatewayClass.
+    pub(crate) fn gateway_class(&self, name: &str) -> Option<Arc<GatewayClass>> {
+        self.ctx.get(&self.inputs.gateway_classes, &ObjectKey::new("", name))
+    }
+
+    /// The labels of a namespace.
+    pub(crate) fn namespace_labels(&self, name: &str) -> Arc<BTreeMap<String, String>> {
+        self.ctx.get(&self.inputs.namespaces, &name.to_owned()).unwrap_or_default()
     }
 
     /// A KongUpstreamPolicy.

@@ -21,6 +21,7 @@ mod matchable;
 mod output;
 mod plugins;
 mod product;
+mod rank;
 mod render;
 mod secrets;
 mod service;

@@ -118,6 +118,13 @@ pub(crate) fn closed() -> Plugin {
     Plugin { name: "request-termination".into(), config, ..Plugin::default() }
 }
 
+/// Answers every request of a service whose backends do not exist.
+pub(crate) fn no_backend() -> Plugin {
+    let message = "no existing backendRef provided";
+    let config = Map::from_iter([("status_code".to_owned(), json!(500)), ("message".to_owned(), json!(message))]);
+    Plugin { name: "request-termination".into(), config, ..Plugin::default() }
+}
+
 /// Who a plugin is bound to beside services and routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Audience {

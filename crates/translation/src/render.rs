@@ -25,7 +25,8 @@ pub fn upsert(object: &Value) -> ObjectChange {
     ObjectChange { object: object_ref(object), version: version.to_owned(), content: Some(object.to_string().into()) }
 }
 
-/// The config that these objects make, and what is wrong with them. Objects of other kinds are ignored.
+/// The config that these objects make, and what is wrong with them. Objects of other kinds are ignored, and every route
+/// of the Gateway API counts as attached.
 ///
 /// `leave_out` names objects, as `Kind/namespace/name`, that are to be treated as refused by the gateways: they, and
 /// what depends on them, are left out. `minute` is the time in minutes since 1970: see [`Translator::apply_at`].
@@ -36,7 +37,7 @@ pub fn render(
     minute: u64,
 ) -> (Document, Vec<Diagnostic>) {
     let left_out = leave_out::closure(objects, leave_out);
-    let mut translator = Translator::new(settings.clone());
+    let mut translator = Translator::new(Settings { accept_unattached: true, ..settings.clone() });
     let kept = objects.iter().filter(|object| !left_out.contains(&object_ref(object)));
     translator.apply_at(minute, kept.map(upsert).collect());
     let document = translator.entities().iter().map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();

@@ -97,6 +97,9 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
     }
     let faces = plan.resolve(&first.claim.backends, claims, view);
     plan.tag(&faces, &first.claim.parent_tags);
+    if faces.is_empty() && first.claim.answers_without_backend {
+        plan.service.plugins.push(plugins::no_backend());
+    }
     if let Some(contradiction) = contradiction(&faces) {
         plan.dropped = Some(Dropped::Contradiction);
         plan.upstream = Upstream { name: plan.upstream.name, ..Upstream::default() };
@@ -361,6 +364,7 @@ pub(crate) fn product(
     claims: &[Claimed],
     client_certificate: Option<String>,
     closed: &Closed,
+    ranks: &BTreeMap<String, u64>,
     settings: &Settings,
 ) -> Option<Product> {
     if plan.dropped.is_some() {
@@ -374,6 +378,7 @@ pub(crate) fn product(
     for claimed in claims {
         for claim in &claimed.claim.routes {
             let mut route = claim.route.clone();
+            route.priority = ranks.get(&route.name).copied().or(route.priority);
             route.plugins.extend(closed.routes.contains(&route.name).then(plugins::closed));
             for refused in limits::route(&mut route, settings.enterprise()) {
                 notes.warn(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, refused.to_string());

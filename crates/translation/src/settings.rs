@@ -113,6 +113,8 @@ pub struct Settings {
     pub cluster_domain: String,
     /// Terminating endpoints stay, with weight 0.
     pub drain_support: bool,
+    /// Routes of the Gateway API count whether a listener takes them or not: for manifests without their Gateways.
+    pub accept_unattached: bool,
     /// Schemas of the gateways' plugins by name, as `GET /schemas/plugins/NAME` answers. Empty: they are not known, and
     /// configurations are taken as they are.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -133,6 +135,7 @@ impl Default for Settings {
             missing_plugins: MissingPlugins::default(),
             cluster_domain: String::new(),
             drain_support: false,
+            accept_unattached: false,
             plugin_schemas: BTreeMap::new(),
         }
     }

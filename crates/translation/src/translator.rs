@@ -10,7 +10,9 @@ use silverback_incremental::{Batch, Graph, Input, Report};
 use silverback_kong::EntityKey;
 use silverback_model::{ObjectKey, ObjectRef, Provenance};
 use silverback_resources::crds::{TCPIngress, UDPIngress};
-use silverback_resources::types::{EndpointSlice, Ingress, Meta, Named};
+use silverback_resources::types::{
+    EndpointSlice, GRPCRoute, HTTPRoute, Ingress, Meta, Named, TCPRoute, TLSRoute, UDPRoute,
+};
 
 use crate::claimant::{Claimant, ClaimantKey, ClaimantKind};
 use crate::gate::Gate;
@@ -103,6 +105,26 @@ const KINDS: &[(&str, Take)] = &[
     ("UDPIngress.configuration.konghq.com", |inputs, batch, key, text| {
         claim::<UDPIngress>(inputs, batch, ClaimantKind::UdpIngress, key, text, Claimant::Udp)
     }),
+    ("HTTPRoute.gateway.networking.k8s.io", |inputs, batch, key, text| {
+        claim::<HTTPRoute>(inputs, batch, ClaimantKind::HttpRoute, key, text, Claimant::HttpRoute)
+    }),
+    ("GRPCRoute.gateway.networking.k8s.io", |inputs, batch, key, text| {
+        claim::<GRPCRoute>(inputs, batch, ClaimantKind::GrpcRoute, key, text, Claimant::GrpcRoute)
+    }),
+    ("TCPRoute.gateway.networking.k8s.io", |inputs, batch, key, text| {
+        claim::<TCPRoute>(inputs, batch, ClaimantKind::TcpRoute, key, text, Claimant::TcpRoute)
+    }),
+    ("UDPRoute.gateway.networking.k8s.io", |inputs, batch, key, text| {
+        claim::<UDPRoute>(inputs, batch, ClaimantKind::UdpRoute, key, text, Claimant::UdpRoute)
+    }),
+    ("TLSRoute.gateway.networking.k8s.io", |inputs, batch, key, text| {
+        claim::<TLSRoute>(inputs, batch, ClaimantKind::TlsRoute, key, text, Claimant::TlsRoute)
+    }),
+    ("Gateway.gateway.networking.k8s.io", |inputs, batch, key, text| take(&inputs.gateways, batch, key, text)),
+    ("GatewayClass.gateway.networking.k8s.io", |inputs, batch, key, text| {
+        take(&inputs.gateway_classes, batch, key, text)
+    }),
+    ("Namespace", take_namespace),
     ("Ingress.networking.k8s.io", |inputs, batch, key, text| {
         claim::<Ingress>(inputs, batch, ClaimantKind::Ingress, key, text, Claimant::Ingress)
     }),
@@ -177,6 +199,22 @@ where
     let held = object.as_ref().ok().and_then(Option::as_ref).filter(|it| ca_certificate::is_labelled(it.meta()));
     put(&inputs.authorities, batch, &(holder, key.clone()), Ok(held.cloned().map(Into::into)))?;
     put(input, batch, key, object)
+}
+
+/// Of namespaces only the labels count.
+fn take_namespace(
+    inputs: &Inputs,
+    batch: &mut Batch<'_>,
+    key: &ObjectKey,
+    text: Option<&str>,
+) -> Result<(), serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Namespace {
+        #[serde(default)]
+        metadata: Meta,
+    }
+    let namespace: Result<Option<Namespace>, _> = text.map(serde_json::from_str).transpose();
+    put(&inputs.namespaces, batch, &key.name, namespace.map(|it| it.map(|it| it.metadata.labels)))
 }
 
 fn take_slice(

@@ -10,7 +10,7 @@ mod networking;
 
 pub use core::{ConfigMap, Secret, Service, ServicePort, ServiceSpec, TargetPort};
 pub use discovery::{Address, Endpoint, EndpointPort, EndpointSlice};
-pub use gateway::{GrantFrom, GrantTo, ReferenceGrant, ReferenceGrantSpec};
+pub use gateway::*;
 pub use meta::{Meta, Named};
 pub use networking::{
     HttpPath, Ingress, IngressBackend, IngressClass, IngressClassParametersRef, IngressClassSpec, IngressHttp,

@@ -16,6 +16,7 @@ mod certificates;
 mod consumers;
 mod others;
 mod plugins;
+mod ranks;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -111,12 +112,14 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
     let others = others::add(graph, &scope, specs, by_plugin);
 
     let closed = graph.derive("closed", &bindings, |_, _, bindings: &Bindings| Some(bindings.closed.clone()));
+    let ranks = ranks::add(graph, claims, services, plans);
     let at = scope.clone();
     let products = graph.derive("services", &plans, move |ctx, name, plan: &Plan| {
         let claimants = ctx.members(&services.by_name, name);
         let certificate = plan.client_certificate.as_ref().and_then(|secret| certificates.ids.of(ctx, secret));
         let closed = ctx.get(&closed, name).unwrap_or_default();
-        service::product(plan, &services.of(ctx, name, &claimants), certificate, &closed, &at.settings)
+        let ranks = ctx.get(&ranks, name).unwrap_or_default();
+        service::product(plan, &services.of(ctx, name, &claimants), certificate, &closed, &ranks, &at.settings)
     });
 
     let plans_by_host = graph.index("plans by host", &plans, |_, plan: &Plan| vec![plan.upstream.name.clone()]);

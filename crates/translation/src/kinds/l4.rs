@@ -105,7 +105,7 @@ impl<'a> Translation<'a> {
         let mut notes = Notes::default();
         annotations::apply_expressions(&self.source, &mut route, &mut notes);
         self.notes.merge(notes);
-        let claim = RouteClaim { route, plugins: self.plugins.clone() };
+        let claim = RouteClaim { route, plugins: self.plugins.clone(), rank: None };
         self.service(at, &backend.service_name, service_port).routes.push(claim);
     }
 
@@ -126,6 +126,7 @@ impl<'a> Translation<'a> {
             parent_tags: self.tags.clone(),
             routes: Vec::new(),
             refused: false,
+            answers_without_backend: false,
         };
         self.services.entry(name.clone()).or_insert_with(claim)
     }

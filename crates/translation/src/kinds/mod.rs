@@ -4,6 +4,7 @@ pub(crate) mod ca_certificate;
 pub(crate) mod consumer;
 pub(crate) mod consumer_group;
 pub(crate) mod custom_entity;
+pub(crate) mod gateway_api;
 pub(crate) mod ingress;
 pub(crate) mod l4;
 pub(crate) mod license;

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::core::named;
-use super::meta::{Meta, null_as_default};
+use super::super::core::named;
+use super::super::meta::{Meta, null_as_default};
 
 /// Allows objects of other namespaces to refer into its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

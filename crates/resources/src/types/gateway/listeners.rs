@@ -1,0 +1,180 @@
+//! gateway.networking.k8s.io: Gateways and their listeners, classes, and policies of TLS to backends.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::core::named;
+use super::super::meta::{Meta, null_as_default};
+
+/// GatewayClass.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct GatewayClass {
+    /// Metadata.
+    pub metadata: Meta,
+    /// Whose class it is.
+    pub spec: GatewayClassSpec,
+}
+
+/// Whose class it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GatewayClassSpec {
+    /// Name of the controller.
+    pub controller_name: String,
+}
+
+/// Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Gateway {
+    /// Metadata.
+    pub metadata: Meta,
+    /// What it listens for.
+    pub spec: GatewaySpec,
+}
+
+/// What a Gateway listens for.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GatewaySpec {
+    /// Name of its class.
+    pub gateway_class_name: String,
+    /// Its listeners.
+    #[serde(deserialize_with = "null_as_default")]
+    pub listeners: Vec<Listener>,
+}
+
+/// One listener.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Listener {
+    /// Name.
+    pub name: String,
+    /// Host.
+    pub hostname: Option<String>,
+    /// Port.
+    pub port: u16,
+    /// HTTP, HTTPS, TLS, TCP or UDP.
+    pub protocol: String,
+    /// How TLS is ended.
+    pub tls: Option<ListenerTls>,
+    /// Who may be attached.
+    pub allowed_routes: Option<AllowedRoutes>,
+}
+
+/// How TLS is ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ListenerTls {
+    /// Terminate or Passthrough; Terminate where none is given.
+    pub mode: Option<String>,
+    /// Secrets with certificates.
+    #[serde(deserialize_with = "null_as_default")]
+    pub certificate_refs: Vec<ObjectRefTo>,
+}
+
+/// An object, of another namespace perhaps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ObjectRefTo {
+    /// API group.
+    pub group: Option<String>,
+    /// Kind.
+    pub kind: Option<String>,
+    /// Namespace.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+/// Who may be attached to a listener.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct AllowedRoutes {
+    /// From which namespaces.
+    pub namespaces: Option<RouteNamespaces>,
+    /// Of which kinds; those of the protocol where none is given.
+    #[serde(deserialize_with = "null_as_default")]
+    pub kinds: Vec<RouteKind>,
+}
+
+/// Namespaces that routes may come from.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct RouteNamespaces {
+    /// All, Selector or Same; Same where none is given.
+    pub from: Option<String>,
+    /// Labels of the namespaces.
+    pub selector: Option<Value>,
+}
+
+/// A kind of route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RouteKind {
+    /// API group.
+    pub group: Option<String>,
+    /// Kind.
+    pub kind: String,
+}
+
+/// BackendTLSPolicy: TLS from the gateway to backends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct BackendTLSPolicy {
+    /// Metadata.
+    pub metadata: Meta,
+    /// The policy.
+    pub spec: BackendTlsSpec,
+}
+
+/// The policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BackendTlsSpec {
+    /// For whom.
+    #[serde(deserialize_with = "null_as_default")]
+    pub target_refs: Vec<BackendTlsTarget>,
+    /// How the backend proves who it is.
+    pub validation: BackendTlsValidation,
+    /// More, by the implementation's own names.
+    #[serde(deserialize_with = "null_as_default")]
+    pub options: BTreeMap<String, String>,
+}
+
+/// A Service of the policy's namespace, or one of its ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BackendTlsTarget {
+    /// API group.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Name of a port.
+    pub section_name: Option<String>,
+}
+
+/// How the backend proves who it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BackendTlsValidation {
+    /// Name in its certificate.
+    pub hostname: String,
+    /// Authorities.
+    #[serde(rename = "caCertificateRefs", deserialize_with = "null_as_default")]
+    pub ca_certificate_refs: Vec<ObjectRefTo>,
+    /// Those of the system.
+    #[serde(rename = "wellKnownCACertificates")]
+    pub well_known: Option<String>,
+    /// Other names in its certificate.
+    #[serde(deserialize_with = "null_as_default")]
+    pub subject_alt_names: Vec<Value>,
+}
+
+named!("gateway.networking.k8s.io", "v1": GatewayClass, Gateway);
+named!("gateway.networking.k8s.io", "v1alpha3": BackendTLSPolicy);

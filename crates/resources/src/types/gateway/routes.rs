@@ -1,0 +1,378 @@
+//! gateway.networking.k8s.io: routes.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::core::named;
+use super::super::meta::{Meta, null_as_default};
+
+/// Where a route wants to be attached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ParentRef {
+    /// API group; the Gateway API's own where none is given.
+    pub group: Option<String>,
+    /// Kind; Gateway where none is given.
+    pub kind: Option<String>,
+    /// Namespace; the route's own where none is given.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Name of one listener.
+    pub section_name: Option<String>,
+    /// Port of listeners.
+    pub port: Option<u16>,
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct BackendTarget {
+    /// API group; the core group where none is given.
+    pub group: Option<String>,
+    /// Kind.
+    pub kind: Option<String>,
+    /// Namespace; the route's own where none is given.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Port of a Service.
+    pub port: Option<u16>,
+    /// Share of the load.
+    pub weight: Option<i32>,
+    /// Changes made to the requests that go there.
+    #[serde(deserialize_with = "null_as_default")]
+    pub filters: Vec<HttpFilter>,
+}
+
+/// An object of the route's namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ExtensionRef {
+    /// API group.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+}
+
+/// A name and its value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NameValue {
+    /// Name.
+    pub name: String,
+    /// Value.
+    pub value: String,
+}
+
+/// A header or query parameter that must be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ValueMatch {
+    /// Exact or RegularExpression; Exact where none is given.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Value.
+    pub value: String,
+}
+
+/// A path that must be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PathMatch {
+    /// Exact, PathPrefix or RegularExpression; PathPrefix where none is given.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The path.
+    pub value: Option<String>,
+}
+
+/// HTTPRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct HTTPRoute {
+    /// Metadata.
+    pub metadata: Meta,
+    /// The routes.
+    pub spec: HttpSpec,
+}
+
+/// Routes of HTTP requests.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HttpSpec {
+    /// Where it wants to be attached.
+    #[serde(deserialize_with = "null_as_default")]
+    pub parent_refs: Vec<ParentRef>,
+    /// Hosts.
+    #[serde(deserialize_with = "null_as_default")]
+    pub hostnames: Vec<String>,
+    /// The routes.
+    #[serde(deserialize_with = "null_as_default")]
+    pub rules: Vec<HttpRule>,
+}
+
+/// Some matches that lead to the same backends.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HttpRule {
+    /// Its name.
+    pub name: Option<String>,
+    /// Any of these.
+    #[serde(deserialize_with = "null_as_default")]
+    pub matches: Vec<HttpMatch>,
+    /// What is done to requests and responses.
+    #[serde(deserialize_with = "null_as_default")]
+    pub filters: Vec<HttpFilter>,
+    /// Where requests go.
+    #[serde(deserialize_with = "null_as_default")]
+    pub backend_refs: Vec<BackendTarget>,
+    /// How long things may take.
+    pub timeouts: Option<Timeouts>,
+    /// How clients stay with their backend.
+    pub session_persistence: Option<Value>,
+    /// What is tried again.
+    pub retry: Option<Value>,
+}
+
+/// All of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HttpMatch {
+    /// The path.
+    pub path: Option<PathMatch>,
+    /// Headers.
+    #[serde(deserialize_with = "null_as_default")]
+    pub headers: Vec<ValueMatch>,
+    /// Query parameters.
+    #[serde(deserialize_with = "null_as_default")]
+    pub query_params: Vec<ValueMatch>,
+    /// The method.
+    pub method: Option<String>,
+}
+
+/// How long things may take, as Gateway API durations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Timeouts {
+    /// The whole request.
+    pub request: Option<String>,
+    /// One attempt at a backend.
+    pub backend_request: Option<String>,
+}
+
+/// What is done to requests and responses.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HttpFilter {
+    /// Which of these it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Headers of requests.
+    pub request_header_modifier: Option<HeaderModifier>,
+    /// Headers of responses.
+    pub response_header_modifier: Option<HeaderModifier>,
+    /// A copy of requests to another backend.
+    pub request_mirror: Option<Value>,
+    /// An answer that sends clients elsewhere.
+    pub request_redirect: Option<Redirect>,
+    /// Another host or path for the backend.
+    pub url_rewrite: Option<UrlRewrite>,
+    /// Something of the implementation's own.
+    pub extension_ref: Option<ExtensionRef>,
+}
+
+/// Changes of headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HeaderModifier {
+    /// These are the only values.
+    #[serde(deserialize_with = "null_as_default")]
+    pub set: Vec<NameValue>,
+    /// These are added.
+    #[serde(deserialize_with = "null_as_default")]
+    pub add: Vec<NameValue>,
+    /// These go.
+    #[serde(deserialize_with = "null_as_default")]
+    pub remove: Vec<String>,
+}
+
+/// An answer that sends clients elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Redirect {
+    /// Scheme.
+    pub scheme: Option<String>,
+    /// Host.
+    pub hostname: Option<String>,
+    /// Path.
+    pub path: Option<PathModifier>,
+    /// Port.
+    pub port: Option<u16>,
+    /// Status; 302 where none is given.
+    pub status_code: Option<u16>,
+}
+
+/// Another path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PathModifier {
+    /// ReplaceFullPath or ReplacePrefixMatch.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The whole path.
+    pub replace_full_path: Option<String>,
+    /// What takes the place of the prefix that matched.
+    pub replace_prefix_match: Option<String>,
+}
+
+/// Another host or path for the backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct UrlRewrite {
+    /// Host.
+    pub hostname: Option<String>,
+    /// Path.
+    pub path: Option<PathModifier>,
+}
+
+/// GRPCRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct GRPCRoute {
+    /// Metadata.
+    pub metadata: Meta,
+    /// The routes.
+    pub spec: GrpcSpec,
+}
+
+/// Routes of gRPC calls.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GrpcSpec {
+    /// Where it wants to be attached.
+    #[serde(deserialize_with = "null_as_default")]
+    pub parent_refs: Vec<ParentRef>,
+    /// Hosts.
+    #[serde(deserialize_with = "null_as_default")]
+    pub hostnames: Vec<String>,
+    /// The routes.
+    #[serde(deserialize_with = "null_as_default")]
+    pub rules: Vec<GrpcRule>,
+}
+
+/// Some matches that lead to the same backends.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GrpcRule {
+    /// Its name.
+    pub name: Option<String>,
+    /// Any of these.
+    #[serde(deserialize_with = "null_as_default")]
+    pub matches: Vec<GrpcMatch>,
+    /// What is done to calls and answers.
+    #[serde(deserialize_with = "null_as_default")]
+    pub filters: Vec<HttpFilter>,
+    /// Where calls go.
+    #[serde(deserialize_with = "null_as_default")]
+    pub backend_refs: Vec<BackendTarget>,
+}
+
+/// All of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct GrpcMatch {
+    /// The method.
+    pub method: Option<GrpcMethod>,
+    /// Headers.
+    #[serde(deserialize_with = "null_as_default")]
+    pub headers: Vec<ValueMatch>,
+}
+
+/// A method of a gRPC service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct GrpcMethod {
+    /// Exact or RegularExpression; Exact where none is given.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The service.
+    pub service: Option<String>,
+    /// The method.
+    pub method: Option<String>,
+}
+
+/// Streams that lead to the same backends.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct L4Rule {
+    /// Its name.
+    pub name: Option<String>,
+    /// Where streams go.
+    #[serde(deserialize_with = "null_as_default")]
+    pub backend_refs: Vec<BackendTarget>,
+}
+
+/// Routes of streams.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct L4Spec {
+    /// Where it wants to be attached.
+    #[serde(deserialize_with = "null_as_default")]
+    pub parent_refs: Vec<ParentRef>,
+    /// The routes.
+    #[serde(deserialize_with = "null_as_default")]
+    pub rules: Vec<L4Rule>,
+}
+
+/// Routes of TLS streams.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TlsSpec {
+    /// Where it wants to be attached.
+    #[serde(deserialize_with = "null_as_default")]
+    pub parent_refs: Vec<ParentRef>,
+    /// Server names.
+    #[serde(deserialize_with = "null_as_default")]
+    pub hostnames: Vec<String>,
+    /// The routes.
+    #[serde(deserialize_with = "null_as_default")]
+    pub rules: Vec<L4Rule>,
+}
+
+/// TCPRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct TCPRoute {
+    /// Metadata.
+    pub metadata: Meta,
+    /// The routes.
+    pub spec: L4Spec,
+}
+
+/// UDPRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct UDPRoute {
+    /// Metadata.
+    pub metadata: Meta,
+    /// The routes.
+    pub spec: L4Spec,
+}
+
+/// TLSRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct TLSRoute {
+    /// Metadata.
+    pub metadata: Meta,
+    /// The routes.
+    pub spec: TlsSpec,
+}
+
+named!("gateway.networking.k8s.io", "v1": HTTPRoute, GRPCRoute);
+named!("gateway.networking.k8s.io", "v1alpha2": TCPRoute, UDPRoute, TLSRoute);

@@ -1,0 +1,53 @@
+//! Priorities of routes that are equal but for their last bits: each class is put in order once, and each service reads
+//! only what concerns its own routes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use silverback_incremental::{Derived, Graph};
+
+use super::ServiceClaims;
+use crate::claimant::ClaimantKey;
+use crate::claims::{Claims, RouteClaim};
+use crate::rank::{self, Rank, Seniority};
+use crate::service::Plan;
+
+fn ranked(claims: &Claims) -> impl Iterator<Item = (&RouteClaim, &Rank)> {
+    let routes = claims.services.iter().flat_map(|service| &service.routes);
+    routes.filter_map(|route| Some((route, route.rank.as_ref()?)))
+}
+
+/// Adds the priorities of ranked routes, by service and then by route.
+pub(super) fn add(
+    graph: &mut Graph,
+    claims: Derived<ClaimantKey, Claims>,
+    services: ServiceClaims,
+    plans: Derived<String, Plan>,
+) -> Derived<String, BTreeMap<String, u64>> {
+    let by_class = graph.index("claims by class of priority", &claims, |_, claims: &Claims| {
+        let mut classes: Vec<u64> = ranked(claims).map(|(_, rank)| rank.class).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    });
+    let orders = graph.group("order within classes", &by_class, move |ctx, class: &u64, claimants| {
+        let members: Vec<Arc<Claims>> = claimants.iter().filter_map(|key| ctx.get(&claims, key)).collect();
+        let all = members.iter().flat_map(|claims| ranked(claims)).filter(|(_, rank)| rank.class == *class);
+        let mut seniorities: Vec<Seniority> = all.map(|(_, rank)| rank.seniority.clone()).collect();
+        seniorities.sort_unstable();
+        Some(seniorities)
+    });
+    graph.derive("priorities", &plans, move |ctx, name, _: &Plan| {
+        let claimants = ctx.members(&services.by_name, name);
+        let mut priorities = BTreeMap::new();
+        for claimed in services.of(ctx, name, &claimants) {
+            for route in &claimed.claim.routes {
+                let Some(rank) = &route.rank else { continue };
+                let order = ctx.get(&orders, &rank.class).unwrap_or_default();
+                let before = order.binary_search(&rank.seniority).unwrap_or_else(|place| place);
+                priorities.insert(route.route.name.clone(), rank::priority(rank, before));
+            }
+        }
+        (!priorities.is_empty()).then_some(priorities)
+    })
+}

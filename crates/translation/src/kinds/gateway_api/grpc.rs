@@ -1,0 +1,229 @@
+//! GRPCRoute: a service for each rule, a route for each match.
+
+use std::sync::Arc;
+
+use silverback_kong::ids::IdKind;
+use silverback_kong::{Route, Service, expression as e, names};
+use silverback_resources::types::{GRPCRoute, GrpcMatch, GrpcMethod, GrpcRule, ValueMatch};
+
+use super::Scope;
+use super::attachment::Attachment;
+use crate::annotations::route::{self as annotations, Matching};
+use crate::claims::{Claims, RouteClaim, ServiceClaim};
+use crate::inputs::View;
+use crate::output::Reason;
+use crate::rank::{Rank, Seniority};
+use crate::source::{Notes, Source};
+
+const KIND: &str = "grpcroute";
+
+/// What a GRPCRoute asks for; `None` when no listener of ours takes it.
+pub(crate) fn claims(object: &GRPCRoute, view: &View<'_>) -> Option<Claims> {
+    let scope = Scope { source: Source::of(object), view };
+    let attachment = scope.attach(&object.spec.parent_refs, &object.spec.hostnames, &["HTTP", "HTTPS"])?;
+    let mut claims = Claims::new(scope.source.maker(), &object.metadata.creation_timestamp);
+    let mut notes = Notes::default();
+    let matching = Matching::of(&scope.source, &mut notes);
+    let mut translation = Translation { scope, attachment, matching, notes };
+    for (at, rule) in object.spec.rules.iter().enumerate() {
+        claims.services.extend(translation.services(at, rule).into_iter().map(Arc::new));
+    }
+    claims.notes = translation.notes;
+    Some(claims)
+}
+
+struct Translation<'a> {
+    scope: Scope<'a>,
+    attachment: Attachment,
+    matching: Matching,
+    notes: Notes,
+}
+
+/// Whether values of this kind are regular expressions.
+fn is_regex(kind: Option<&str>) -> bool {
+    kind == Some("RegularExpression")
+}
+
+impl Translation<'_> {
+    fn services(&mut self, at: usize, rule: &GrpcRule) -> Vec<ServiceClaim> {
+        if !rule.filters.is_empty() {
+            let field = format!("spec.rules[{at}].filters");
+            let message = "filters have no effect on gRPC calls here";
+            self.notes.warn(&self.scope.source.reference(), field, Reason::UnsupportedFeature, message);
+        }
+        let backends = self.scope.backends(&rule.backend_refs, &format!("spec.rules[{at}]"), &mut self.notes);
+        let meta = self.scope.source.meta;
+        let claim = |name: String, routes: Vec<RouteClaim>| ServiceClaim {
+            service: Service {
+                host: name.clone(),
+                name,
+                port: Some(80),
+                protocol: Some(self.protocol().into()),
+                ..Service::default()
+            },
+            backends: backends.clone(),
+            parent_tags: self.scope.tags([rule.name.as_ref()]).into(),
+            routes,
+            refused: false,
+            answers_without_backend: !rule.backend_refs.is_empty(),
+        };
+        if !self.scope.view.settings.expressions() {
+            let name = names::rule(KIND, &meta.namespace, &meta.name, at);
+            let hosts = self.hosts();
+            let routes = self.matches(rule).enumerate().map(|(n, it)| self.traditional_route(at, n, it, rule, &hosts));
+            let (routes, notes): (Vec<_>, Vec<_>) = routes.unzip();
+            let claim = claim(name, routes);
+            notes.into_iter().for_each(|notes| self.notes.merge(notes));
+            return vec![claim];
+        }
+        let mut hosts = self.attachment.hostnames.clone();
+        if hosts.is_empty() {
+            hosts.push(String::new());
+        }
+        let mut all = Vec::new();
+        let mut said = Vec::new();
+        for (host_at, host) in hosts.iter().enumerate() {
+            let name = format!("{KIND}.{}.{}.{}.{at}", meta.namespace, meta.name, names::host_part(host));
+            let routes = self.matches(rule).enumerate();
+            let routes = routes.map(|(n, it)| self.expression_route((at, n, host_at), it, rule, host));
+            let (routes, notes): (Vec<_>, Vec<_>) = routes.unzip();
+            said.extend(notes);
+            all.push(claim(name, routes));
+        }
+        said.into_iter().for_each(|notes| self.notes.merge(notes));
+        all
+    }
+
+    fn matches<'r>(&self, rule: &'r GrpcRule) -> impl Iterator<Item = Option<&'r GrpcMatch>> + use<'r> {
+        let none = rule.matches.is_empty().then_some(None);
+        none.into_iter().chain(rule.matches.iter().map(Some))
+    }
+
+    /// In clear only where a listener is.
+    fn protocol(&self) -> &'static str {
+        if self.attachment.of(&["HTTP"]).next().is_some() { "grpc" } else { "grpcs" }
+    }
+
+    /// The route's hosts, or else those of its listeners.
+    fn hosts(&self) -> Vec<String> {
+        if !self.attachment.hostnames.is_empty() {
+            return self.attachment.hostnames.clone();
+        }
+        let own = self.attachment.listeners.iter().filter_map(|it| it.listener().hostname.clone());
+        own.filter(|host| !host.is_empty()).collect()
+    }
+
+    fn bare_route(&self, name: String, rule: &GrpcRule) -> Route {
+        Route {
+            id: self.scope.id(IdKind::Route, &name),
+            name,
+            tags: self.scope.tags([rule.name.as_ref()]),
+            ..Route::default()
+        }
+    }
+
+    fn traditional_route(
+        &self,
+        rule_at: usize,
+        at: usize,
+        given: Option<&GrpcMatch>,
+        rule: &GrpcRule,
+        hosts: &[String],
+    ) -> (RouteClaim, Notes) {
+        let meta = self.scope.source.meta;
+        let name = format!("{KIND}.{}.{}.{rule_at}.{at}", meta.namespace, meta.name);
+        let mut route = self.bare_route(name, rule);
+        route.hosts = hosts.to_vec();
+        route.protocols = vec!["grpc".into(), "grpcs".into()];
+        match given {
+            Some(given) => {
+                route.paths = given.method.iter().map(traditional_path).collect();
+                for header in &given.headers {
+                    let values = route.headers.entry(header.name.clone()).or_default();
+                    values.push(header_value(header));
+                }
+            }
+            None if route.hosts.is_empty() => route.paths = vec!["/".into()],
+            None => {}
+        }
+        if route.hosts.is_empty() && route.paths.is_empty() && route.headers.is_empty() {
+            route.paths = vec!["/".into()];
+        }
+        let mut notes = Notes::default();
+        annotations::apply_traditional(&self.scope.source, self.matching.clone(), &mut route, &mut notes);
+        (RouteClaim { route, plugins: self.scope.plugins(&[]), rank: None }, notes)
+    }
+
+    fn expression_route(
+        &self,
+        place: (usize, usize, usize),
+        given: Option<&GrpcMatch>,
+        rule: &GrpcRule,
+        host: &str,
+    ) -> (RouteClaim, Notes) {
+        let meta = self.scope.source.meta;
+        let (rule_at, at, _) = place;
+        let name = format!("{KIND}.{}.{}.{}.{rule_at}.{at}", meta.namespace, meta.name, names::host_part(host));
+        let mut route = self.bare_route(name, rule);
+        route.preserve_host = Some(true);
+        route.protocols = self.attachment.protocols(&[("HTTP", "grpc"), ("HTTPS", "grpcs")]);
+        let path = given.and_then(|it| it.method.as_ref()).map(expression_path);
+        let headers = given.into_iter().flat_map(|it| &it.headers).map(|header| {
+            let operator = if is_regex(header.kind.as_deref()) { "~" } else { "==" };
+            e::text(&e::header_field(&header.name), operator, &header.value)
+        });
+        let host_term = (!host.is_empty()).then(|| e::host(host));
+        let path = path.or_else(|| (host_term.is_none()).then(|| e::text("http.path", "^=", "/")));
+        route.expression = e::all(path.into_iter().chain(e::all(headers)).chain(host_term));
+        let mut notes = Notes::default();
+        annotations::apply_expressions(&self.scope.source, &mut route, &mut notes);
+        let seniority = Seniority { created: meta.creation_timestamp.clone(), object: meta.key(), place };
+        let rank = Rank { class: class(given, host), most: 0xff, seniority };
+        (RouteClaim { route, plugins: self.scope.plugins(&[]), rank: Some(rank) }, notes)
+    }
+}
+
+fn header_value(header: &ValueMatch) -> String {
+    if is_regex(header.kind.as_deref()) { format!("~*{}", header.value) } else { header.value.clone() }
+}
+
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn traditional_path(method: &GrpcMethod) -> String {
+    let service = given(method.service.as_ref()).unwrap_or(".+");
+    let any = if is_regex(method.kind.as_deref()) { ".+" } else { "" };
+    format!("~/{service}/{}", given(method.method.as_ref()).unwrap_or(any))
+}
+
+fn expression_path(method: &GrpcMethod) -> String {
+    let (service, name) = (given(method.service.as_ref()), given(method.method.as_ref()));
+    if is_regex(method.kind.as_deref()) {
+        let pattern = format!("^/{}/{}", service.unwrap_or(".+"), name.unwrap_or(".+"));
+        return e::text("http.path", "~", &pattern);
+    }
+    match (service, name) {
+        (Some(service), Some(name)) => e::text("http.path", "==", &format!("/{service}/{name}")),
+        (Some(service), None) => e::text("http.path", "^=", &format!("/{service}/")),
+        (None, Some(name)) => e::text("http.path", "=^", &format!("/{name}")),
+        (None, None) => e::text("http.path", "^=", "/"),
+    }
+}
+
+/// From the highest bit: 1 (under HTTPRoutes), an exact host, the host's length (8 bits), lengths of service and method
+/// (11 each), number of headers (5). The last 8 are left for the rank.
+fn class(matched: Option<&GrpcMatch>, host: &str) -> u64 {
+    let exact_host = u64::from(!host.is_empty() && !host.starts_with('*'));
+    let length = |text: Option<&String>| given(text).map_or(0, str::len).min(0x7ff) as u64;
+    let method = matched.and_then(|it| it.method.as_ref());
+    let service_length = length(method.and_then(|it| it.service.as_ref()));
+    let method_length = length(method.and_then(|it| it.method.as_ref()));
+    let headers = matched.map_or(0, |it| it.headers.len()).min(0x1f) as u64;
+    1 << 44
+        | exact_host << 43
+        | (host.len().min(0xff) as u64) << 35
+        | service_length << 24
+        | method_length << 13
+        | headers << 8
+}
