@@ -155,7 +155,7 @@ pub fn matches(route: &mut Route) -> Result<Vec<Refused>, Refused> {
     let fields = [
         ("hosts", &mut route.hosts, "a host name, with one * label at an end or none"),
         ("snis", &mut route.snis, "a host name"),
-        ("paths", &mut route.paths, "a path whose %-encoding is right"),
+        ("paths", &mut route.paths, "a path from the root, with %-encoding that is right"),
     ];
     for (field, values, wants) in fields {
         let before = values.len();
@@ -180,7 +180,7 @@ pub fn matches(route: &mut Route) -> Result<Vec<Refused>, Refused> {
 /// Whether Kong takes this as a path of a route: what is behind each % is an octet.
 fn is_path(path: &str) -> bool {
     if let Some(regex) = path.strip_prefix('~') {
-        return regex.starts_with('/') || regex.is_empty() || !regex.contains("//");
+        return regex.starts_with('/');
     }
     let encoded = |part: &str| part.len() >= 2 && part.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
     path.starts_with('/') && path.split('%').skip(1).all(encoded)
@@ -266,17 +266,18 @@ pub fn is_host(host: &str) -> bool {
     is_host_name(name) || name.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// Whether this is a DNS name as Kong takes it: letters, digits, `-` and `_`, labels of 1 to 63.
+/// Whether this is a name as Kong takes it: labels of letters, digits, `-` and `_`. Names of upstreams may be longer than
+/// DNS allows.
 pub fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
-        (1..=63).contains(&label.len())
+        !label.is_empty()
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     // What has digits and dots alone is taken for an address.
     let address = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    !address && name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label)
+    !address && name.strip_suffix('.').unwrap_or(name).split('.').all(label)
 }
 
 /// Whether Kong takes this as the host of a route: a DNS name, with one `*` label at either end or none.

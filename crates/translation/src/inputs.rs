@@ -10,7 +10,7 @@ use silverback_resources::crds::{
     KongLicense, KongPlugin, KongServiceFacade, KongUpstreamPolicy, KongVault,
 };
 use silverback_resources::types::{
-    ConfigMap, EndpointSlice, Gateway, GatewayClass, IngressClass, ReferenceGrant, Secret, Service,
+    BackendTLSPolicy, ConfigMap, EndpointSlice, Gateway, GatewayClass, IngressClass, ReferenceGrant, Secret, Service,
 };
 
 use crate::claimant::{Claimant, ClaimantKey};
@@ -67,6 +67,10 @@ pub(crate) struct Inputs {
     pub gateways: Input<ObjectKey, Gateway>,
     /// Their classes.
     pub gateway_classes: Input<ObjectKey, GatewayClass>,
+    /// TLS to backends.
+    pub tls_policies: Input<ObjectKey, BackendTLSPolicy>,
+    /// The same by the Service they are for.
+    pub tls_policies_by_service: Index<ObjectKey, ObjectKey>,
     /// Labels of namespaces.
     pub namespaces: Input<String, BTreeMap<String, String>>,
     /// Entities without a kind of their own.
@@ -77,6 +81,7 @@ impl Inputs {
     /// Adds them to a graph.
     pub(crate) fn new(graph: &mut Graph) -> Self {
         let grants = graph.input("reference grants");
+        let tls_policies = graph.input("backend tls policies");
         Self {
             grants,
             grants_by_namespace: graph
@@ -102,10 +107,18 @@ impl Inputs {
             licenses: graph.input("licenses"),
             gateways: graph.input("gateways"),
             gateway_classes: graph.input("gateway classes"),
+            tls_policies,
+            tls_policies_by_service: graph.index("tls policies by service", &tls_policies, policed_services),
             namespaces: graph.input("namespaces"),
             custom_entities: graph.input("custom entities"),
         }
     }
+}
+
+/// The Services that a policy is for: those of its own namespace.
+fn policed_services(key: &ObjectKey, policy: &BackendTLSPolicy) -> Vec<ObjectKey> {
+    let targets = policy.spec.target_refs.iter().filter(|target| target.kind == "Service" && target.group.is_empty());
+    targets.map(|target| ObjectKey::new(key.namespace.clone(), target.name.clone())).collect()
 }
 
 /// What a rule sees of the cluster while it runs. Every look is recorded, so that the rule reruns when what it saw, or
@@ -149,6 +162,12 @@ impl View<'_> {
     /// A GatewayClass.
     pub(crate) fn gateway_class(&self, name: &str) -> Option<Arc<GatewayClass>> {
         self.ctx.get(&self.inputs.gateway_classes, &ObjectKey::new("", name))
+    }
+
+    /// The policies of TLS to a Service, the oldest first.
+    pub(crate) fn tls_policies(&self, service: &ObjectKey) -> Vec<Arc<BackendTLSPolicy>> {
+        let keys = self.ctx.members(&self.inputs.tls_policies_by_service, service);
+        keys.iter().filter_map(|key| self.ctx.get(&self.inputs.tls_policies, key)).collect()
     }
 
     /// The labels of a namespace.

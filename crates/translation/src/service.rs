@@ -25,6 +25,9 @@ use crate::secrets;
 use crate::settings::Settings;
 use crate::source::{Maker, Notes, Source, annotation_field};
 
+/// Group of routes for which KongIngresses never counted.
+const GATEWAY_API: &str = ".gateway.networking.k8s.io";
+
 /// A Kong service and its upstream, without routes and targets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Plan {
@@ -80,6 +83,12 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
     let first = claims.first()?;
     let mut plan = Plan { service: first.claim.service.clone(), ..Plan::default() };
     plan.upstream.name = plan.service.host.clone();
+    // Routes that share a service share its timeouts: the last that says any has its way.
+    for other in claims.iter().map(|claimed| &claimed.claim.service).filter(|it| it.connect_timeout.is_some()) {
+        plan.service.connect_timeout = other.connect_timeout;
+        plan.service.read_timeout = other.read_timeout;
+        plan.service.write_timeout = other.write_timeout;
+    }
     let settings = view.settings;
     let fill = settings.feature_gates.fill_ids;
     plan.service.id = fill.then(|| ids::id(IdKind::Service, &settings.workspace, &plan.service.name));
@@ -111,9 +120,11 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
         return Some(plan);
     }
     for face in &faces {
+        plan.notes.merge(face.problems());
         plan.annotate(&face.source(), view);
     }
-    plan.balance(&faces, view);
+    let by_override = !first.maker.object.kind.ends_with(GATEWAY_API);
+    plan.balance(&faces, by_override, view);
     plan.limit(&faces, settings);
     Some(plan)
 }
@@ -187,13 +198,14 @@ impl Plan {
     }
 
     /// How load is spread: what the first KongIngress says, then each policy, field by field.
-    fn balance(&mut self, faces: &[Face], view: &View<'_>) {
+    fn balance(&mut self, faces: &[Face], by_override: bool, view: &View<'_>) {
         let named = |face: &Face, annotation: &str| {
             let source = face.source();
             let name = source.meta.annotation(annotation).filter(|name| !name.is_empty())?;
             Some((source.reference(), ObjectKey::new(source.meta.namespace.clone(), name)))
         };
-        if let Some((object, key)) = faces.iter().find_map(|face| named(face, annotations::OVERRIDE)) {
+        let overriding = faces.iter().find_map(|face| named(face, annotations::OVERRIDE));
+        if let Some((object, key)) = overriding.filter(|_| by_override) {
             match view.kong_ingress(&key) {
                 Some(given) => {
                     self.makers.push(Source::of(&*given).maker());
@@ -336,7 +348,7 @@ fn look_up(to: &BackendRef, view: &View<'_>) -> Result<(Face, ObjectKey, Result<
         BackendRef::Service(key, port) => {
             let service = view.service(key).ok_or_else(|| missing(key))?;
             let port = find_port(&service, port);
-            Ok((Face::Service(service), key.clone(), port))
+            Ok((Face::service(service, &view.tls_policies(key)), key.clone(), port))
         }
         BackendRef::Facade(key) => {
             let facade = view.facade(key).ok_or_else(|| format!("there is no KongServiceFacade {key} of our class"))?;

@@ -124,6 +124,9 @@ const KINDS: &[(&str, Take)] = &[
     ("GatewayClass.gateway.networking.k8s.io", |inputs, batch, key, text| {
         take(&inputs.gateway_classes, batch, key, text)
     }),
+    ("BackendTLSPolicy.gateway.networking.k8s.io", |inputs, batch, key, text| {
+        take(&inputs.tls_policies, batch, key, text)
+    }),
     ("Namespace", take_namespace),
     ("Ingress.networking.k8s.io", |inputs, batch, key, text| {
         claim::<Ingress>(inputs, batch, ClaimantKind::Ingress, key, text, Claimant::Ingress)

@@ -7,14 +7,14 @@ use silverback_kong::{Service, limits};
 use super::go_bool;
 use crate::source::{Notes, Source};
 
-const PROTOCOL: &str = "konghq.com/protocol";
+pub(crate) const PROTOCOL: &str = "konghq.com/protocol";
 const PATH: &str = "konghq.com/path";
 const CONNECT_TIMEOUT: &str = "konghq.com/connect-timeout";
 const READ_TIMEOUT: &str = "konghq.com/read-timeout";
 const WRITE_TIMEOUT: &str = "konghq.com/write-timeout";
 const RETRIES: &str = "konghq.com/retries";
-const TLS_VERIFY: &str = "konghq.com/tls-verify";
-const TLS_VERIFY_DEPTH: &str = "konghq.com/tls-verify-depth";
+pub(crate) const TLS_VERIFY: &str = "konghq.com/tls-verify";
+pub(crate) const TLS_VERIFY_DEPTH: &str = "konghq.com/tls-verify-depth";
 /// Name of the Secret with the certificate shown to the servers.
 pub(crate) const CLIENT_CERT: &str = "konghq.com/client-cert";
 /// Names of Secrets with the authorities trusted.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use silverback_incremental::{Ctx, Derived, Graph, Index};
 use silverback_model::{Digest, ObjectKey};
 
-use crate::claimant::ClaimantKey;
+use crate::claimant::{ClaimantKey, ClaimantKind};
 use crate::claims::Claims;
 use crate::inputs::{Inputs, View};
 use crate::kinds::plugin::Spec;
@@ -112,7 +112,7 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
     let others = others::add(graph, &scope, specs, by_plugin);
 
     let closed = graph.derive("closed", &bindings, |_, _, bindings: &Bindings| Some(bindings.closed.clone()));
-    let ranks = ranks::add(graph, claims, services, plans);
+    let ranks = ranks::add(graph, claims, services);
     let at = scope.clone();
     let products = graph.derive("services", &plans, move |ctx, name, plan: &Plan| {
         let claimants = ctx.members(&services.by_name, name);
@@ -176,7 +176,12 @@ impl ServiceClaims {
     fn of(&self, ctx: &Ctx<'_>, name: &str, claimants: &BTreeSet<ClaimantKey>) -> Vec<Claimed> {
         let found = claimants.iter().filter_map(|key| Some((key, ctx.get(&self.claims, key)?)));
         let mut found: Vec<(&ClaimantKey, Arc<Claims>)> = found.collect();
-        found.sort_by(|(a, x), (b, y)| (a.kind, x.seniority()).cmp(&(b.kind, y.seniority())));
+        // HTTPRoutes that share a service come by name: none of them is more its owner than another.
+        let created = |key: &ClaimantKey, claims: &Claims| match key.kind {
+            ClaimantKind::HttpRoute => String::new(),
+            _ => claims.created.clone(),
+        };
+        found.sort_by_key(|(key, claims)| (key.kind, created(key, claims), key.key.clone()));
         let mut claimed = Vec::new();
         for (_, claims) in &found {
             let claim = claims.services.iter().filter(|claim| claim.name() == name);

@@ -8,9 +8,8 @@ use silverback_incremental::{Derived, Graph};
 
 use super::ServiceClaims;
 use crate::claimant::ClaimantKey;
-use crate::claims::{Claims, RouteClaim};
+use crate::claims::{Claims, RouteClaim, ServiceClaim};
 use crate::rank::{self, Rank, Seniority};
-use crate::service::Plan;
 
 fn ranked(claims: &Claims) -> impl Iterator<Item = (&RouteClaim, &Rank)> {
     let routes = claims.services.iter().flat_map(|service| &service.routes);
@@ -22,7 +21,6 @@ pub(super) fn add(
     graph: &mut Graph,
     claims: Derived<ClaimantKey, Claims>,
     services: ServiceClaims,
-    plans: Derived<String, Plan>,
 ) -> Derived<String, BTreeMap<String, u64>> {
     let by_class = graph.index("claims by class of priority", &claims, |_, claims: &Claims| {
         let mut classes: Vec<u64> = ranked(claims).map(|(_, rank)| rank.class).collect();
@@ -37,10 +35,13 @@ pub(super) fn add(
         seniorities.sort_unstable();
         Some(seniorities)
     });
-    graph.derive("priorities", &plans, move |ctx, name, _: &Plan| {
-        let claimants = ctx.members(&services.by_name, name);
+    let by_service = graph.index("claims of ranked services", &claims, |_, claims: &Claims| {
+        let ranked = |service: &&Arc<ServiceClaim>| service.routes.iter().any(|route| route.rank.is_some());
+        claims.services.iter().filter(ranked).map(|service| service.name().to_owned()).collect()
+    });
+    graph.group("priorities", &by_service, move |ctx, name: &String, claimants| {
         let mut priorities = BTreeMap::new();
-        for claimed in services.of(ctx, name, &claimants) {
+        for claimed in services.of(ctx, name, claimants) {
             for route in &claimed.claim.routes {
                 let Some(rank) = &route.rank else { continue };
                 let order = ctx.get(&orders, &rank.class).unwrap_or_default();
@@ -48,6 +49,6 @@ pub(super) fn add(
                 priorities.insert(route.route.name.clone(), rank::priority(rank, before));
             }
         }
-        (!priorities.is_empty()).then_some(priorities)
+        Some(priorities)
     })
 }

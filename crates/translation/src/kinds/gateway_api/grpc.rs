@@ -24,7 +24,8 @@ pub(crate) fn claims(object: &GRPCRoute, view: &View<'_>) -> Option<Claims> {
     let mut claims = Claims::new(scope.source.maker(), &object.metadata.creation_timestamp);
     let mut notes = Notes::default();
     let matching = Matching::of(&scope.source, &mut notes);
-    let mut translation = Translation { scope, attachment, matching, notes };
+    let tags = scope.tags(object.spec.rules.iter().map(|rule| rule.name.as_ref()));
+    let mut translation = Translation { scope, attachment, matching, tags, notes };
     for (at, rule) in object.spec.rules.iter().enumerate() {
         claims.services.extend(translation.services(at, rule).into_iter().map(Arc::new));
     }
@@ -36,6 +37,8 @@ struct Translation<'a> {
     scope: Scope<'a>,
     attachment: Attachment,
     matching: Matching,
+    /// All routes have the names of all rules.
+    tags: Vec<String>,
     notes: Notes,
 }
 
@@ -62,7 +65,7 @@ impl Translation<'_> {
                 ..Service::default()
             },
             backends: backends.clone(),
-            parent_tags: self.scope.tags([rule.name.as_ref()]).into(),
+            parent_tags: self.tags.clone().into(),
             routes,
             refused: false,
             answers_without_backend: !rule.backend_refs.is_empty(),
@@ -70,7 +73,7 @@ impl Translation<'_> {
         if !self.scope.view.settings.expressions() {
             let name = names::rule(KIND, &meta.namespace, &meta.name, at);
             let hosts = self.hosts();
-            let routes = self.matches(rule).enumerate().map(|(n, it)| self.traditional_route(at, n, it, rule, &hosts));
+            let routes = self.matches(rule).enumerate().map(|(n, it)| self.traditional_route(at, n, it, &hosts));
             let (routes, notes): (Vec<_>, Vec<_>) = routes.unzip();
             let claim = claim(name, routes);
             notes.into_iter().for_each(|notes| self.notes.merge(notes));
@@ -85,7 +88,7 @@ impl Translation<'_> {
         for (host_at, host) in hosts.iter().enumerate() {
             let name = format!("{KIND}.{}.{}.{}.{at}", meta.namespace, meta.name, names::host_part(host));
             let routes = self.matches(rule).enumerate();
-            let routes = routes.map(|(n, it)| self.expression_route((at, n, host_at), it, rule, host));
+            let routes = routes.map(|(n, it)| self.expression_route((at, n, host_at), it, host));
             let (routes, notes): (Vec<_>, Vec<_>) = routes.unzip();
             said.extend(notes);
             all.push(claim(name, routes));
@@ -113,13 +116,8 @@ impl Translation<'_> {
         own.filter(|host| !host.is_empty()).collect()
     }
 
-    fn bare_route(&self, name: String, rule: &GrpcRule) -> Route {
-        Route {
-            id: self.scope.id(IdKind::Route, &name),
-            name,
-            tags: self.scope.tags([rule.name.as_ref()]),
-            ..Route::default()
-        }
+    fn bare_route(&self, name: String) -> Route {
+        Route { id: self.scope.id(IdKind::Route, &name), name, tags: self.tags.clone(), ..Route::default() }
     }
 
     fn traditional_route(
@@ -127,12 +125,11 @@ impl Translation<'_> {
         rule_at: usize,
         at: usize,
         given: Option<&GrpcMatch>,
-        rule: &GrpcRule,
         hosts: &[String],
     ) -> (RouteClaim, Notes) {
         let meta = self.scope.source.meta;
         let name = format!("{KIND}.{}.{}.{rule_at}.{at}", meta.namespace, meta.name);
-        let mut route = self.bare_route(name, rule);
+        let mut route = self.bare_route(name);
         route.hosts = hosts.to_vec();
         route.protocols = vec!["grpc".into(), "grpcs".into()];
         match given {
@@ -158,13 +155,12 @@ impl Translation<'_> {
         &self,
         place: (usize, usize, usize),
         given: Option<&GrpcMatch>,
-        rule: &GrpcRule,
         host: &str,
     ) -> (RouteClaim, Notes) {
         let meta = self.scope.source.meta;
         let (rule_at, at, _) = place;
         let name = format!("{KIND}.{}.{}.{}.{rule_at}.{at}", meta.namespace, meta.name, names::host_part(host));
-        let mut route = self.bare_route(name, rule);
+        let mut route = self.bare_route(name);
         route.preserve_host = Some(true);
         route.protocols = self.attachment.protocols(&[("HTTP", "grpc"), ("HTTPS", "grpcs")]);
         let path = given.and_then(|it| it.method.as_ref()).map(expression_path);
@@ -173,8 +169,8 @@ impl Translation<'_> {
             e::text(&e::header_field(&header.name), operator, &header.value)
         });
         let host_term = (!host.is_empty()).then(|| e::host(host));
-        let path = path.or_else(|| (host_term.is_none()).then(|| e::text("http.path", "^=", "/")));
-        route.expression = e::all(path.into_iter().chain(e::all(headers)).chain(host_term));
+        let any = || e::any(["http", "https"].map(|protocol| e::text("net.protocol", "==", protocol)));
+        route.expression = e::all(path.into_iter().chain(e::all(headers)).chain(host_term)).or_else(any);
         let mut notes = Notes::default();
         annotations::apply_expressions(&self.scope.source, &mut route, &mut notes);
         let seniority = Seniority { created: meta.creation_timestamp.clone(), object: meta.key(), place };

@@ -110,7 +110,13 @@ impl Translation<'_> {
     fn groups<'r>(&self, rules: &'r [HttpRule]) -> Vec<Group<'r>> {
         let mut groups: BTreeMap<Vec<String>, Vec<(usize, &HttpRule)>> = BTreeMap::new();
         for (at, rule) in rules.iter().enumerate() {
-            groups.entry(backends_key(&rule.backend_refs)).or_default().push((at, rule));
+            // A shared service has the name of its backends: what the name does not tell makes no other service.
+            let key = if self.scope.view.settings.feature_gates.combined_services {
+                vec![self.service_name(&[(at, rule)])]
+            } else {
+                backends_key(&rule.backend_refs)
+            };
+            groups.entry(key).or_default().push((at, rule));
         }
         let named = groups.into_values().map(|rules| Group { name: self.service_name(&rules), rules });
         named.collect()
@@ -275,16 +281,17 @@ impl Translation<'_> {
         }
         if first.given.is_none() {
             route.strip_path = None;
-            // Kong takes no route that matches nothing at all.
-            if route.hosts.is_empty() && route.paths.is_empty() {
-                route.paths = vec!["/".into()];
-                route.strip_path = Some(false);
-            }
         }
         let filtered = self.filtered(first, &route.tags.clone())?;
         let mut notes = Notes::default();
         annotations::apply_traditional(&self.scope.source, self.matching.clone(), &mut route, &mut notes);
         self.notes.merge(notes);
+        // Kong takes no route that matches nothing in particular.
+        let lists = [&route.hosts, &route.paths, &route.methods, &route.snis];
+        if lists.iter().all(|list| list.is_empty()) && route.headers.is_empty() {
+            route.paths = vec!["/".into()];
+            route.strip_path = route.strip_path.or(Some(false));
+        }
         Ok(self.claim(route, filtered, None))
     }
 
@@ -311,7 +318,9 @@ impl Translation<'_> {
         host: &str,
     ) -> Result<RouteClaim, (usize, usize, String)> {
         let mut route = self.bare_route(self.route_name(matched, Some(host)), &[matched.rule]);
-        route.expression = Some(expression(matched, host));
+        let snis = self.matching.snis.iter().flat_map(|snis| &snis.good);
+        let snis = e::any(snis.map(|sni| e::text("tls.sni", "==", sni)));
+        route.expression = Some(expression(matched, host, snis));
         let filtered = self.filtered(matched, &route.tags.clone())?;
         let mut notes = Notes::default();
         annotations::apply_expressions(&self.scope.source, &mut route, &mut notes);
@@ -354,11 +363,12 @@ fn value_term(field: &str, given: &ValueMatch) -> String {
     e::text(field, if regex { "~" } else { "==" }, &given.value)
 }
 
-fn expression(matched: &Matched<'_>, host: &str) -> String {
+fn expression(matched: &Matched<'_>, host: &str, snis: Option<String>) -> String {
     let captured = filters::rewrites_prefix(&matched.rule.filters);
     let path = if captured { matched.path.expression_captured() } else { matched.path.expression() };
-    let headers = matched.headers();
-    let headers = e::all(headers.iter().map(|(name, header)| value_term(&e::header_field(name), header)));
+    let mut headers: Vec<&ValueMatch> = matched.headers().into_values().collect();
+    headers.sort_by_key(|header| &header.name);
+    let headers = e::all(headers.into_iter().map(|header| value_term(&e::header_field(&header.name), header)));
     let mut queries: BTreeMap<&str, &ValueMatch> = BTreeMap::new();
     for query in matched.given.into_iter().flat_map(|it| &it.query_params) {
         queries.entry(&query.name).or_insert(query);
@@ -368,7 +378,7 @@ fn expression(matched: &Matched<'_>, host: &str) -> String {
     let terms = e::all([path, headers, queries, method].into_iter().flatten());
     let host = (!host.is_empty()).then(|| e::host(host));
     let any = || e::any(["http", "https"].map(|protocol| e::text("net.protocol", "==", protocol)));
-    e::all(host.into_iter().chain(terms)).or_else(any).unwrap_or_default()
+    e::all(host.into_iter().chain(snis).chain(terms)).or_else(any).unwrap_or_default()
 }
 
 /// From the highest bit: 2 (under Ingresses, over gRPC), an exact host, the host's length (8 bits), an exact path, a
