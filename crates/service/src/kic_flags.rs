@@ -82,8 +82,6 @@ pub const KIC_FLAGS: &[KicFlag] = &[
     ignored("publish-status-address", "statuses are not written yet"),
     ignored("publish-status-address-udp", "statuses are not written yet"),
     ignored("emit-kubernetes-events", "Events are not written yet"),
-    ignored("gateway-to-reconcile", "Gateway API routes are not translated yet"),
-    ignored("gateway-api-controller-name", "Gateway API routes are not translated yet"),
     refused("skip-ca-certificates", "it only makes sense with a database; KIC refuses it without one, too"),
     refused("konnect-sync-enabled", NO_KONNECT),
     refused("konnect-control-plane-id", NO_KONNECT),

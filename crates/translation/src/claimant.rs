@@ -4,7 +4,7 @@
 
 use silverback_model::ObjectKey;
 use silverback_resources::crds::{TCPIngress, UDPIngress};
-use silverback_resources::types::{GRPCRoute, HTTPRoute, Ingress, TCPRoute, TLSRoute, UDPRoute};
+use silverback_resources::types::{GRPCRoute, Gateway, HTTPRoute, Ingress, TCPRoute, TLSRoute, UDPRoute};
 
 use crate::claims::Claims;
 use crate::inputs::View;
@@ -29,6 +29,8 @@ pub(crate) enum ClaimantKind {
     UdpRoute,
     /// gateway.networking.k8s.io
     TlsRoute,
+    /// gateway.networking.k8s.io
+    Gateway,
 }
 
 /// Which claimant.
@@ -59,6 +61,8 @@ pub(crate) enum Claimant {
     UdpRoute(UDPRoute),
     /// A TLSRoute.
     TlsRoute(TLSRoute),
+    /// A Gateway.
+    Gateway(Box<Gateway>),
 }
 
 impl Claimant {
@@ -73,6 +77,7 @@ impl Claimant {
             Self::TcpRoute(route) => gateway_api::tcp_claims(route, view),
             Self::UdpRoute(route) => gateway_api::udp_claims(route, view),
             Self::TlsRoute(route) => gateway_api::tls_claims(route, view),
+            Self::Gateway(gateway) => gateway_api::gateway_claims(gateway, view),
         }
     }
 }

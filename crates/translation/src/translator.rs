@@ -11,7 +11,7 @@ use silverback_kong::EntityKey;
 use silverback_model::{ObjectKey, ObjectRef, Provenance};
 use silverback_resources::crds::{TCPIngress, UDPIngress};
 use silverback_resources::types::{
-    EndpointSlice, GRPCRoute, HTTPRoute, Ingress, Meta, Named, TCPRoute, TLSRoute, UDPRoute,
+    EndpointSlice, GRPCRoute, Gateway, HTTPRoute, Ingress, Meta, Named, TCPRoute, TLSRoute, UDPRoute,
 };
 
 use crate::claimant::{Claimant, ClaimantKey, ClaimantKind};
@@ -120,7 +120,11 @@ const KINDS: &[(&str, Take)] = &[
     ("TLSRoute.gateway.networking.k8s.io", |inputs, batch, key, text| {
         claim::<TLSRoute>(inputs, batch, ClaimantKind::TlsRoute, key, text, Claimant::TlsRoute)
     }),
-    ("Gateway.gateway.networking.k8s.io", |inputs, batch, key, text| take(&inputs.gateways, batch, key, text)),
+    ("Gateway.gateway.networking.k8s.io", |inputs, batch, key, text| {
+        take(&inputs.gateways, batch, key, text)?;
+        let wrap = |gateway| Claimant::Gateway(Box::new(gateway));
+        claim::<Gateway>(inputs, batch, ClaimantKind::Gateway, key, text, wrap)
+    }),
     ("GatewayClass.gateway.networking.k8s.io", |inputs, batch, key, text| {
         take(&inputs.gateway_classes, batch, key, text)
     }),

@@ -109,6 +109,27 @@ pub struct TranslationArgs {
     )]
     pub cluster_domain: String,
 
+    /// `controllerName` of the GatewayClasses whose Gateways count.
+    #[arg(
+        long,
+        env = "CONTROLLER_GATEWAY_API_CONTROLLER_NAME",
+        default_value = "konghq.com/kic-gateway-controller",
+        value_name = "NAME",
+        help_heading = "Translation"
+    )]
+    pub gateway_api_controller_name: String,
+
+    /// The only Gateway that counts; all of our classes when it is left out.
+    #[arg(
+        long,
+        env = "CONTROLLER_GATEWAY_TO_RECONCILE",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAMESPACE/NAME",
+        help_heading = "Translation"
+    )]
+    pub gateway_to_reconcile: String,
+
     /// Keep terminating endpoints, with weight 0.
     #[arg(
         long,
@@ -202,6 +223,8 @@ impl TranslationArgs {
             },
             cluster_domain: self.cluster_domain.clone(),
             drain_support: self.enable_drain_support,
+            gateway_controller_name: self.gateway_api_controller_name.clone(),
+            gateway_to_reconcile: self.gateway_to_reconcile.clone(),
             ..Settings::default()
         })
     }

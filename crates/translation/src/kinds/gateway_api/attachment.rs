@@ -116,7 +116,8 @@ impl Scope<'_> {
         self.view.gateway(&ObjectKey::new(namespace.clone(), parent.name.clone()))
     }
 
-    fn is_ours(&self, gateway: &Gateway) -> bool {
+    /// Whether a Gateway is of a class of ours.
+    pub(super) fn is_ours(&self, gateway: &Gateway) -> bool {
         let settings = self.view.settings;
         let only = &settings.gateway_to_reconcile;
         if !only.is_empty() && *only != gateway.metadata.key().to_string() {

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod filters;
+mod gateway;
 mod grpc;
 mod http;
 mod paths;
@@ -20,6 +21,7 @@ use crate::inputs::View;
 use crate::output::Reason;
 use crate::source::{Notes, Source};
 
+pub(crate) use gateway::claims as gateway_claims;
 pub(crate) use grpc::claims as grpc_claims;
 pub(crate) use http::claims as http_claims;
 pub(crate) use streams::{tcp_claims, tls_claims, udp_claims};
