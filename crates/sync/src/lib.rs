@@ -18,3 +18,5 @@ pub use server::SharedPublisher;
 
 #[cfg(test)]
 mod convergence;
+#[cfg(test)]
+mod together;

@@ -101,16 +101,50 @@ impl Outbox {
             let collections = collections.keys().map(v1::CollectionId::from).collect();
             self.queue_frame(Frame::Catalog(v1::Catalog { collections }));
         }
+        if self.ahead(lineage, trim, collections).next().is_some() {
+            return;
+        }
+        let first = self.queue.len();
         for (id, collection) in collections {
             match self.live.get(id) {
                 Some(sent) if *sent == collection.state => self.queue_changes(id, collection),
                 _ => self.queue_view(id, collection, lineage, trim),
             }
         }
+        self.join(first);
         if let (Some(commit), true) = (commit, self.committed) {
             self.committed = false;
             self.queue_frame(Frame::Commit(commit.into()));
         }
+    }
+
+    /// The collections of which the subscriber has seen more than is known here.
+    pub(crate) fn ahead<'a>(
+        &'a self,
+        lineage: &'a Lineage,
+        trim: Digest,
+        collections: &'a BTreeMap<CollectionId, Collection>,
+    ) -> impl Iterator<Item = &'a CollectionId> {
+        let ahead = move |cursor: &Cursor, collection: &Collection| {
+            collection.state == State::Complete
+                && rules::resume(cursor, lineage, trim, &collection.frontier.seen) == rules::Resume::CatchUpFirst
+        };
+        let behind = move |(id, cursor)| collections.get(id).is_some_and(|collection| ahead(cursor, collection));
+        self.cursors.iter().filter(move |(id, cursor)| behind((id, cursor))).map(|(id, _)| id)
+    }
+
+    /// Makes everything queued from `first` on count at once.
+    fn join(&mut self, first: usize) {
+        let closing = |queued| match queued {
+            &mut Queued::Frame(ref mut frame) => match frame.as_mut() {
+                Frame::End(end) => Some(&mut end.continues),
+                Frame::Progress(progress) => Some(&mut progress.continues),
+                Frame::Absent(absent) => Some(&mut absent.continues),
+                _ => None,
+            },
+            Queued::Items { .. } => None,
+        };
+        self.queue.range_mut(first..).rev().filter_map(closing).skip(1).for_each(|continues| *continues = true);
     }
 
     fn queue_view(&mut self, id: &CollectionId, collection: &Collection, lineage: &Lineage, trim: Digest) {
@@ -119,21 +153,15 @@ impl Outbox {
             State::Starting => return,
             State::Absent => {
                 let frontier = Some((&collection.frontier).into());
-                self.queue_frame(Frame::Absent(v1::Absent { collection: Some(id.into()), frontier }));
+                self.queue_frame(Frame::Absent(v1::Absent { collection: Some(id.into()), frontier, continues: false }));
             }
             State::Complete => {
                 let cursor = self.cursors.remove(id);
-                let resume = cursor.as_ref().map(|c| rules::resume(c, lineage, trim, &collection.frontier.seen));
-                match (cursor, resume) {
-                    (Some(cursor), Some(rules::Resume::CatchUpFirst)) => {
-                        self.cursors.insert(id.clone(), cursor);
-                        return;
-                    }
-                    (Some(cursor), Some(rules::Resume::Delta)) => {
-                        self.queue_whole(id, collection, lineage, trim, Some(&cursor.seen));
-                    }
-                    _ => self.queue_whole(id, collection, lineage, trim, None),
-                }
+                let delta = |cursor: &Cursor| {
+                    rules::resume(cursor, lineage, trim, &collection.frontier.seen) == rules::Resume::Delta
+                };
+                let since = cursor.filter(delta).map(|cursor| cursor.seen);
+                self.queue_whole(id, collection, lineage, trim, since.as_ref());
             }
         }
         self.live.insert(id.clone(), collection.state.clone());
@@ -154,8 +182,11 @@ impl Outbox {
             trim: trim.to_string(),
             view: view.into(),
         }));
-        let (items, rest): (Vec<_>, Vec<_>) =
-            collection.items.values().cloned().partition(|item| since.is_none_or(|seen| item.version > *seen));
+        let (items, rest): (Vec<_>, Vec<_>) = collection
+            .items
+            .values()
+            .cloned()
+            .partition(|item| since.is_none_or(|seen| collection.is_news(item, seen)));
         let unchanged = rest.into_iter().map(|item| item.key.clone()).collect();
         self.queue.push_back(Queued::Items {
             collection: id.clone(),
@@ -168,6 +199,7 @@ impl Outbox {
             frontier: Some((&collection.frontier).into()),
             count: collection.items.len() as u64,
             digest: collection.digest.to_string(),
+            continues: false,
         }));
         if collection.stale.is_some() {
             self.queue_progress(id, collection);
@@ -197,6 +229,7 @@ impl Outbox {
             count: collection.items.len() as u64,
             digest: collection.digest.to_string(),
             stale: collection.stale.clone().unwrap_or_default(),
+            continues: false,
         }));
     }
 

@@ -3,8 +3,8 @@
 //! A subscriber has at most one pending operation per key, whatever the number of events; the pending set is swapped
 //! whole, so that a commit is never torn. Memory is bounded by live keys plus those being delivered.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use silverback_model::{CollectionId, Commit, Cursor, Digest, Frontier, Lineage, ObjectKey, SetDigest, Version, rules};
@@ -40,6 +40,13 @@ pub enum Change {
         deletes: Vec<ObjectKey>,
         /// When.
         version: Version,
+    },
+    /// Objects that began to be held, or ceased to, without having changed: the frontier has passed them and stays.
+    Rescope {
+        /// Objects at versions that the frontier has passed.
+        entered: Vec<Item>,
+        /// Objects that are held no longer.
+        left: Vec<ObjectKey>,
     },
     /// Nothing happened up to this version.
     Bookmark(Version),
@@ -79,6 +86,8 @@ pub(crate) struct Collection {
     pub(crate) digest: SetDigest,
     pub(crate) state: State,
     pub(crate) stale: Option<String>,
+    /// Of objects that began to be held late: how far the collection was known then.
+    entered: BTreeMap<ObjectKey, Version>,
 }
 
 impl Default for Collection {
@@ -89,6 +98,7 @@ impl Default for Collection {
             digest: SetDigest::default(),
             state: State::Starting,
             stale: None,
+            entered: BTreeMap::new(),
         }
     }
 }
@@ -206,6 +216,7 @@ impl Publisher {
             // Objects stay, so that the first list tells what differs; versions of the old space do not.
             collection.state = State::Starting;
             collection.frontier = Frontier::default();
+            collection.entered.clear();
             for item in collection.items.values_mut() {
                 Arc::make_mut(item).version = Version::zero();
             }
@@ -220,14 +231,20 @@ impl Publisher {
 
     /// A new subscriber that holds what its cursors say.
     ///
-    /// Cursors ahead of this publisher are answered with a whole view once the collection has caught up; a publisher
-    /// that is behind says so by its frontier, and the consumer judges.
+    /// While one of its cursors is ahead of this publisher, it is told nothing: what it holds belongs together, and
+    /// must not be set back in part. The source has [`Publisher::behind`] to catch up with.
     pub fn subscribe(&mut self, cursors: impl IntoIterator<Item = Cursor>) -> SubscriberId {
         let id = SubscriberId(self.next_subscriber);
         self.next_subscriber += 1;
         let cursors = cursors.into_iter().map(|cursor| (cursor.collection.clone(), cursor)).collect();
         self.subscribers.insert(id, Outbox::new(cursors));
         id
+    }
+
+    /// The collections of which a subscriber has seen more than this publisher: they are to be listed again.
+    pub fn behind(&self) -> BTreeSet<CollectionId> {
+        let subscribers = self.subscribers.values();
+        subscribers.flat_map(|outbox| outbox.ahead(&self.lineage, self.trim, &self.collections)).cloned().collect()
     }
 
     /// Forgets a subscriber.
@@ -285,6 +302,7 @@ impl Collection {
             Change::Upsert(item) => self.upsert(item, touched),
             Change::Delete { key, version } => self.delete(&key, &version, touched),
             Change::Step { upserts, deletes, version } => self.step(upserts, &deletes, &version, touched),
+            Change::Rescope { entered, left } => self.rescope(entered, &left, touched),
             Change::Bookmark(version) => {
                 self.frontier.see(&version);
                 outcome(self.stale.take().is_some())
@@ -349,6 +367,23 @@ impl Collection {
         self.settle(version, touched)
     }
 
+    fn rescope(&mut self, entered: Vec<Item>, left: &[ObjectKey], touched: &mut Vec<ObjectKey>) -> Outcome {
+        for item in entered {
+            debug_assert!(item.version <= self.frontier.seen, "{} enters before its version was seen", item.key);
+            if self.items.get(&item.key).is_none_or(|held| item.version > held.version) {
+                self.entered.insert(item.key.clone(), self.frontier.seen.clone());
+                self.put(item, touched);
+            }
+        }
+        left.iter().for_each(|key| self.take(key, touched));
+        outcome(!touched.is_empty())
+    }
+
+    /// Whether whoever knows the collection up to `seen` may lack this item of it.
+    pub(crate) fn is_news(&self, item: &Item, seen: &Version) -> bool {
+        item.version > *seen || self.entered.get(&item.key).is_some_and(|entered| entered >= seen)
+    }
+
     fn vanish(&mut self, version: &Version, touched: &mut Vec<ObjectKey>) -> Outcome {
         let was = std::mem::replace(&mut self.state, State::Absent);
         let keys: Vec<_> = self.items.keys().cloned().collect();
@@ -393,6 +428,7 @@ impl Collection {
     }
 
     fn take(&mut self, key: &ObjectKey, touched: &mut Vec<ObjectKey>) {
+        self.entered.remove(key);
         if let Some(item) = self.items.remove(key) {
             self.digest.remove(item.digest());
             touched.push(key.clone());

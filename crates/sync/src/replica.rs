@@ -1,7 +1,7 @@
 //! The following side: frames in, changes out.
 //!
-//! Nothing of a view counts before its `End`, nothing of a batch before its `Progress`, and — where the stream has
-//! commits — nothing at all before its `Commit`. Count and digest must agree each time; where they do not, the whole
+//! Nothing of a view counts before its `End`, nothing of a batch before its `Progress`, nothing that continues before
+//! what does not, and — where the stream has commits — nothing at all before its `Commit`. Count and digest must agree each time; where they do not, the whole
 //! view is asked for again. Holds versions and digests only: bodies are the consumer's to keep.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::Item;
 /// When changes are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// As each collection's view or batch is closed.
+    /// As views and batches are closed, those together that belong together.
     PerCollection,
     /// All together, at each commit.
     PerCommit,
@@ -286,7 +286,7 @@ impl Replica {
         };
         let deltas = held.swap(staged);
         held.frontier = frontier;
-        self.settle(id, said, deltas)
+        self.settle(id, said, deltas, end.continues)
     }
 
     fn progress(&mut self, progress: v1::Progress) -> Result<Received, Desync> {
@@ -304,15 +304,16 @@ impl Replica {
         }
         held.frontier = frontier;
         held.stale = Some(progress.stale).filter(|reason| !reason.is_empty());
-        self.settle(id, said, deltas)
+        self.settle(id, said, deltas, progress.continues)
     }
 
-    /// Checks the sum, and hands out what changed.
+    /// Checks the sum, and hands out what changed, unless it counts only together with what follows.
     fn settle(
         &mut self,
         collection: CollectionId,
         (said_count, said_digest): (u64, SetDigest),
         changed: Vec<(ObjectKey, Option<Arc<Item>>)>,
+        continues: bool,
     ) -> Result<Received, Desync> {
         let held = self.collections.entry(collection.clone()).or_default();
         let (got_count, got_digest) = (held.entries.len() as u64, held.digest);
@@ -324,16 +325,10 @@ impl Replica {
             self.uncommitted.extend(deltas);
             return Err(Desync::Mismatch { collection, said_count, said_digest, got_count, got_digest });
         }
+        self.uncommitted.extend(deltas);
         match self.mode {
-            Mode::PerCollection => {
-                let mut all = std::mem::take(&mut self.uncommitted);
-                all.extend(deltas);
-                Ok(Received::Deltas(all))
-            }
-            Mode::PerCommit => {
-                self.uncommitted.extend(deltas);
-                Ok(Received::Nothing)
-            }
+            Mode::PerCollection if !continues => Ok(Received::Deltas(std::mem::take(&mut self.uncommitted))),
+            _ => Ok(Received::Nothing),
         }
     }
 
@@ -342,7 +337,7 @@ impl Replica {
         let (id, held) = self.held(absent.collection)?;
         let changed = held.entries.keys().map(|key| (key.clone(), None)).collect();
         *held = Held { frontier, absent: true, lineage: held.lineage.clone(), ..Held::default() };
-        self.settle(id, (0, SetDigest::default()), changed)
+        self.settle(id, (0, SetDigest::default()), changed, absent.continues)
     }
 
     fn close(&mut self, commit: v1::Commit) -> Result<Received, Desync> {
