@@ -11,6 +11,7 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
 use crate::fleet::Reports;
+use crate::isolation_service::{self, Kept, Shown};
 
 /// The election, where there is one.
 pub(crate) struct Election {
@@ -23,6 +24,8 @@ pub(crate) struct GatewaysService {
     pub(crate) reports: watch::Receiver<Reports>,
     pub(crate) election: Option<Election>,
     pub(crate) identity: String,
+    pub(crate) shown: watch::Receiver<Shown>,
+    pub(crate) kept: watch::Receiver<Kept>,
 }
 
 #[tonic::async_trait]
@@ -74,6 +77,10 @@ impl Gateways for GatewaysService {
             lease: election.lease.to_string(),
             self_: me,
         }))
+    }
+
+    async fn get_isolation(&self, _: Request<v1::GetIsolationRequest>) -> Result<Response<v1::Isolation>, Status> {
+        Ok(Response::new(isolation_service::answer(&self.shown.borrow(), &self.kept.borrow())))
     }
 }
 

@@ -7,6 +7,7 @@ mod discover;
 mod fleet;
 mod follow;
 mod gateways_service;
+mod isolation_service;
 mod lead;
 mod metrics;
 
@@ -92,7 +93,8 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
 
     let server =
         GrpcServer { flag: "--pusher-bind-address", listen: args.pusher_bind_address, name: "silverback.v1.Gateways" };
-    let service = GatewaysService { reports, election, identity };
+    let (shown, kept) = (watch::channel(Default::default()).1, watch::channel(Default::default()).1);
+    let service = GatewaysService { reports, election, identity, shown, kept };
     let served = server.serve(&context, |routes| {
         routes.add_service(GatewaysServer::new(service));
     });
