@@ -5,7 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use tower::{BoxError, ServiceBuilder};
 
 /// Flags that say how to reach the API server.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -67,9 +72,29 @@ impl ClusterArgs {
         }
         config.connect_timeout = Some(Duration::from_secs(5));
         let url = config.cluster_url.to_string();
-        let client = kube::Client::try_from(config).map_err(ClusterError::Client)?;
+        let client = client(config).map_err(ClusterError::Client)?;
         Ok(Cluster { client, url })
     }
+}
+
+/// A client that sends at once. The one that kube makes lets a request's body wait for the acknowledgement of its head,
+/// which kernels delay by 40 ms: too long for a Lease that is handed over. Retrying is left to who asks.
+fn client(config: kube::Config) -> Result<kube::Client, kube::Error> {
+    if config.proxy_url.is_some() {
+        return kube::Client::try_from(config);
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(config.connect_timeout);
+    let https = config.rustls_https_connector_with_connector(tcp)?;
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(HttpClient::builder(TokioExecutor::new()).build::<_, Body>(https));
+    Ok(kube::Client::new(service, config.default_namespace))
 }
 
 async fn from_file(path: &Path) -> Result<kube::Config, ClusterError> {
