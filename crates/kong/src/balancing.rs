@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::limits::Refused;
+use crate::limits::{Refused, is_header_name, path_problem};
 use crate::{Healthchecks, Upstream};
 
 const ALGORITHMS: [&str; 5] = ["consistent-hashing", "latency", "least-connections", "round-robin", "sticky-sessions"];
@@ -69,21 +69,17 @@ fn hashing(upstream: &Upstream) -> Option<&'static str> {
         || twice(&upstream.hash_on_uri_capture, &upstream.hash_fallback_uri_capture)
     {
         Some("a fallback other than what is hashed first")
-    } else if upstream.hash_on_cookie_path.as_ref().is_some_and(|path| !path.starts_with('/')) {
-        Some("a cookie's path that starts with /")
+    } else if upstream.hash_on_cookie_path.as_deref().is_some_and(|path| path_problem(path).is_some()) {
+        Some("a cookie's path that starts with /, without empty segments and odd characters")
     } else if [&upstream.hash_on_header, &upstream.hash_fallback_header, &upstream.hash_on_cookie]
         .into_iter()
         .flatten()
-        .any(|name| !is_token(name))
+        .any(|name| !is_header_name(name))
     {
         Some("names of letters, digits, - and _")
     } else {
         None
     }
-}
-
-fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 fn unset_hashing(upstream: &mut Upstream) {
@@ -110,12 +106,21 @@ fn healthchecks(checks: &mut Healthchecks, refused: &mut Vec<Refused>) {
     let mut statuses: Vec<&mut Option<Vec<i64>>> = Vec::new();
     if let Some(active) = &mut checks.active {
         one_of(refused, "healthchecks.active.type", &mut active.kind, &CHECKS, "tcp, http, https, grpc or grpcs");
-        if let Some(path) = active.http_path.take_if(|path| !path.starts_with('/')) {
-            refused.push(Refused { field: "healthchecks.active.http_path", value: path, wants: "a path" });
+        if let Some(path) = active.http_path.take_if(|path| path_problem(path).is_some()) {
+            let wants = path_problem(&path).unwrap_or_default();
+            refused.push(Refused { field: "healthchecks.active.http_path", value: path, wants });
         }
         if let Some(name) = active.https_sni.take_if(|name| !crate::limits::is_host_name(name)) {
             refused.push(Refused { field: "healthchecks.active.https_sni", value: name, wants: "a host name" });
         }
+        active.headers.retain(|name, _| {
+            let fine = is_header_name(name);
+            if !fine {
+                let wants = "names of headers of letters, digits, - and _";
+                refused.push(Refused { field: "healthchecks.active.headers", value: name.clone(), wants });
+            }
+            fine
+        });
         numbers.push(("healthchecks.active.concurrency", &mut active.concurrency, 1..=2_147_483_648));
         numbers.push(("healthchecks.active.timeout", &mut active.timeout, SECONDS));
         if let Some(healthy) = &mut active.healthy {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use silverback_kong::{Acl, BasicAuth, Consumer, HmacAuth, Jwt, KeyAuth, MtlsAuth, Oauth2, tags};
+use silverback_kong::{Acl, BasicAuth, Consumer, HmacAuth, Jwt, KeyAuth, MtlsAuth, Oauth2};
 use silverback_resources::types::Secret;
 
-use crate::annotations::{TAGS, go_bool, items, list};
+use crate::annotations::{go_bool, items};
 use crate::secrets::{self, SecretError};
 use crate::settings::Settings;
 use crate::source::Source;
@@ -63,8 +63,7 @@ pub(crate) fn add(
 ) -> Result<Option<Unique>, NoCredential> {
     let kind = secret.metadata.label(LABEL).ok_or(NoCredential::NoLabel)?;
     let fields = Fields { secret };
-    let mut tags = Source::of(secret).origin_tags();
-    tags::extend(&mut tags, list(&secret.metadata, TAGS));
+    let tags = Source::of(secret).tags();
     let unique = match kind {
         "key-auth" => {
             let key = fields.needed("key")?;

@@ -125,6 +125,14 @@ pub(crate) fn no_backend() -> Plugin {
     Plugin { name: "request-termination".into(), config, ..Plugin::default() }
 }
 
+/// Takes out plugins of a type that is there already: a place has one of each. Gives their types.
+pub(crate) fn once(plugins: &mut Vec<Plugin>) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    let (kept, doubled) = std::mem::take(plugins).into_iter().partition(|plugin| known.insert(plugin.name.clone()));
+    *plugins = kept;
+    doubled.into_iter().map(|plugin: Plugin| plugin.name).collect()
+}
+
 /// Who a plugin is bound to beside services and routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Audience {

@@ -191,6 +191,7 @@ impl Plan {
 
     fn annotate(&mut self, source: &Source<'_>, view: &View<'_>) {
         annotations::apply(source, &mut self.service, &mut self.notes);
+        self.notes.bad_tags(source);
         let named = list(source.meta, PLUGINS);
         self.plugins.extend(named.iter().map(|text| (source.reference(), PluginRef::parse(text))));
         self.client_certificate(source, view);
@@ -318,8 +319,6 @@ impl Plan {
     fn limit(&mut self, faces: &[Face], settings: &Settings) {
         let mut refused = limits::service(&mut self.service, settings.enterprise());
         refused.extend(limits::upstream(&mut self.upstream));
-        refused.extend(limits::tags(&mut self.service.tags));
-        limits::tags(&mut self.upstream.tags);
         if self.client_certificate.is_some()
             && !matches!(self.service.protocol.as_deref(), Some("https" | "tls" | "wss"))
         {
@@ -384,34 +383,37 @@ pub(crate) fn product(
     }
     let mut service = plan.service.clone();
     service.client_certificate = client_certificate;
-    service.plugins.extend(closed.service.then(plugins::closed));
+    if closed.service {
+        service.plugins = vec![plugins::closed()];
+    }
     let mut notes = Notes::default();
     let mut routes = BTreeMap::new();
     for claimed in claims {
+        let object = &claimed.maker.object;
         for claim in &claimed.claim.routes {
             let mut route = claim.route.clone();
             route.priority = ranks.get(&route.name).copied().or(route.priority);
-            route.plugins.extend(closed.routes.contains(&route.name).then(plugins::closed));
-            for refused in limits::route(&mut route, settings.enterprise()) {
-                notes.warn(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, refused.to_string());
+            if closed.routes.contains(&route.name) {
+                // In the place of all others: what redirects or answers by itself would do so first.
+                route.plugins = vec![plugins::closed()];
             }
-            let unmatchable = match limits::matches(&mut route) {
-                Ok(refused) => {
-                    for refused in refused {
-                        notes.warn(&claimed.maker.object, "spec", Reason::InvalidValue, refused.to_string());
-                    }
-                    limits::unmatchable(&route).map(|refused| refused.to_string())
-                }
-                Err(refused) => Some(refused.to_string()),
-            };
-            if let Some(problem) = unmatchable.or_else(|| matchable::problem(&route)) {
+            for name in plugins::once(&mut route.plugins) {
+                let message = format!("a second plugin {name} of route {} is left out: Kong runs one", route.name);
+                notes.warn(object, "spec", Reason::Conflict, message);
+            }
+            let judged = limits::route(&mut route, settings.enterprise());
+            for refused in judged.iter().flatten() {
+                notes.warn(object, source_of(refused.field), Reason::InvalidValue, refused.to_string());
+            }
+            let problem = judged.err().map(|refused| (source_of(refused.field), refused.to_string()));
+            if let Some((field, problem)) = problem.or_else(|| Some(("spec", matchable::problem(&route)?))) {
                 let message = format!("route {} is left out: {problem}", route.name);
-                notes.error(&claimed.maker.object, "metadata.annotations", Reason::InvalidValue, message);
+                notes.error(object, field, Reason::InvalidValue, message);
                 continue;
             }
             if let Some(known) = routes.insert(route.name.clone(), route) {
                 let message = format!("route {} is there already: the names of the objects are ambiguous", known.name);
-                notes.error(&claimed.maker.object, "metadata.name", Reason::Conflict, message);
+                notes.error(object, "metadata.name", Reason::Conflict, message);
                 routes.insert(known.name.clone(), known);
             }
         }
@@ -420,4 +422,13 @@ pub(crate) fn product(
     let makers = plan.makers.iter().chain(claims.iter().map(|claimed| &claimed.maker)).cloned();
     let key = EntityKey::new(Collection::Services, &*service.name);
     Some(Product { entities: vec![Made::new(key, &service, makers)], notes })
+}
+
+/// Where the value of a route's field is from.
+fn source_of(field: &str) -> &'static str {
+    match field {
+        "name" => "metadata.name",
+        "hosts" | "paths" => "spec",
+        _ => "metadata.annotations",
+    }
 }

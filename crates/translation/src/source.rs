@@ -52,10 +52,17 @@ impl<'a> Source<'a> {
         tags
     }
 
-    /// The tags of what is made from it.
+    /// The tags of what is made from it. [`Notes::bad_tags`] tells those that are left out.
     pub(crate) fn tags(&self) -> Vec<String> {
         let mut tags = self.origin_tags();
-        tags::extend(&mut tags, annotations::list(self.meta, annotations::TAGS));
+        tags::extend(&mut tags, self.user_tags());
+        tags
+    }
+
+    /// The tags its users gave it: those that Kong takes.
+    pub(crate) fn user_tags(&self) -> Vec<String> {
+        let mut tags = annotations::list(self.meta, annotations::TAGS);
+        limits::tags(&mut tags);
         tags
     }
 }
@@ -102,6 +109,14 @@ impl Notes {
         let value: String = source.meta.annotation(name).unwrap_or_default().chars().take(80).collect();
         let message = format!("{value:?} has no effect: {wants} is expected");
         self.warn(&source.reference(), annotation_field(name), Reason::InvalidValue, message);
+    }
+
+    /// Tags that an object's users gave it and Kong does not take.
+    pub(crate) fn bad_tags(&mut self, source: &Source<'_>) {
+        for refused in limits::tags(&mut annotations::list(source.meta, annotations::TAGS)) {
+            let field = annotation_field(annotations::TAGS);
+            self.warn(&source.reference(), field, Reason::InvalidValue, refused.to_string());
+        }
     }
 
     /// Takes over what others noted, each thing once.

@@ -164,6 +164,25 @@ pub(crate) fn apply_traditional(source: &Source<'_>, matching: Matching, route: 
     normalise_protocols(route);
 }
 
+/// Takes the annotations into a route of streams, which the source's kind gave its protocols. A stream shows a server name
+/// and no more: what else annotations could match by has no effect.
+pub(crate) fn apply_streams(source: &Source<'_>, expressions: bool, route: &mut Route, notes: &mut Notes) {
+    if expressions {
+        return apply_expressions(source, route, notes);
+    }
+    let mut matching = Matching::of(source, notes);
+    for (name, is_given) in [(HOST_ALIASES, matching.hosts.given > 0), (METHODS, matching.methods.given > 0)] {
+        if is_given {
+            notes.bad_annotation(source, name, "a route of HTTP");
+        }
+    }
+    if let Some(name) = matching.headers.keys().next() {
+        notes.bad_annotation(source, &format!("{PREFIX}/headers.{name}"), "a route of HTTP");
+    }
+    (matching.hosts, matching.methods, matching.headers) = Default::default();
+    apply_traditional(source, matching, route, notes);
+}
+
 /// Takes the annotations into a route of the expressions router whose expression is already made.
 pub(crate) fn apply_expressions(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
     apply_common(source, route, notes);
@@ -172,6 +191,7 @@ pub(crate) fn apply_expressions(source: &Source<'_>, route: &mut Route, notes: &
 
 fn apply_common(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
     let meta = source.meta;
+    notes.bad_tags(source);
     for (name, field) in [(STRIP_PATH, &mut route.strip_path), (PRESERVE_HOST, &mut route.preserve_host)] {
         match meta.annotation(name).map(truth) {
             Some(Some(value)) => *field = Some(value),
@@ -199,15 +219,28 @@ fn apply_common(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
         }
     }
     let protocols = list(meta, PROTOCOLS);
+    let streams = route.protocols.iter().any(|protocol| is_stream(protocol));
     if protocols.iter().any(|protocol| !limits::is_protocol(protocol, true)) {
         notes.bad_annotation(
             source,
             PROTOCOLS,
             "a list of http, https, grpc, grpcs, ws, wss, tls, tcp, tls_passthrough",
         );
+    } else if protocols.iter().any(|protocol| is_stream(protocol) != streams) {
+        let wants = if streams {
+            "protocols of streams: tcp, tls, udp, tls_passthrough"
+        } else {
+            "protocols of requests: http, https, grpc, grpcs, ws, wss"
+        };
+        notes.bad_annotation(source, PROTOCOLS, wants);
     } else if !protocols.is_empty() {
         route.protocols = protocols;
     }
+}
+
+/// Whether what a protocol carries is no HTTP to the gateway.
+fn is_stream(protocol: &str) -> bool {
+    matches!(protocol, "tcp" | "tls" | "udp" | "tls_passthrough")
 }
 
 /// Leaves a route only what is encrypted, of the families of protocols that it has.

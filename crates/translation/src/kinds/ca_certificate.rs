@@ -30,6 +30,7 @@ pub(crate) struct Authority {
     created: String,
     tags: Vec<String>,
     maker: Maker,
+    notes: Notes,
 }
 
 /// A labelled object.
@@ -69,6 +70,8 @@ impl Held {
 }
 
 fn read(source: Source<'_>, value: impl Fn(&str) -> Option<String>, minute: u64) -> Authority {
+    let mut notes = Notes::default();
+    notes.bad_tags(&source);
     let pem = value("cert").or_else(|| value("ca.crt")).ok_or_else(|| SecretError::Missing("cert".into()));
     Authority {
         id: value("id").unwrap_or_default(),
@@ -76,6 +79,7 @@ fn read(source: Source<'_>, value: impl Fn(&str) -> Option<String>, minute: u64)
         created: source.meta.creation_timestamp.clone(),
         tags: source.tags(),
         maker: source.maker(),
+        notes,
     }
 }
 
@@ -96,7 +100,10 @@ pub(crate) fn product<'a>(
             }
             Ok(_) if uuid::Uuid::parse_str(id).is_err() => unusable_id(id, object, &mut product.notes),
             Ok(certificate) => match product.entities.first() {
-                None => product.entities.push(entity(id, certificate, authority)),
+                None => {
+                    product.notes.merge(authority.notes.clone());
+                    product.entities.push(entity(id, certificate, authority));
+                }
                 Some(winner) => {
                     let winner = winner.makers.first().map(|maker| maker.object.to_string()).unwrap_or_default();
                     let message = format!("the authority is left out: {winner} has its id too and is older");

@@ -70,6 +70,7 @@ pub(crate) fn candidate(
     let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     let (username, custom_id) = (given(&object.username), given(&object.custom_id));
     let mut notes = Notes::default();
+    notes.bad_tags(&source);
     if username.is_none() && custom_id.is_none() {
         let message = "the consumer is left out: it has neither a username nor a custom_id";
         notes.error(&source.reference(), "username", Reason::InvalidValue, message);
@@ -149,6 +150,7 @@ impl Candidate {
         if self.secrets.contains(&maker) {
             return;
         }
+        self.notes.bad_tags(&Source::of(&*secret));
         match credentials::add(&secret, &mut self.consumer, view.settings) {
             Ok(unique) => {
                 if let Some(unique) = unique {

@@ -56,6 +56,7 @@ pub(crate) fn group(object: &KongConsumerGroup, plugins: &Plugins, view: &View<'
         group.notes.error(&group.maker.object, "", Reason::UnsupportedFeature, message);
         return Some(group);
     }
+    group.notes.bad_tags(&source);
     let named: Vec<PluginRef> = list(meta, PLUGINS).iter().map(|text| PluginRef::parse(text)).collect();
     (group.plugins, _) = plugins.find_all(&group.maker.object, &named, view, &mut group.notes);
     Some(group)

@@ -103,7 +103,7 @@ impl<'a> Translation<'a> {
             route.snis.extend(host.map(str::to_owned));
         }
         let mut notes = Notes::default();
-        annotations::apply_expressions(&self.source, &mut route, &mut notes);
+        annotations::apply_streams(&self.source, self.view.settings.expressions(), &mut route, &mut notes);
         self.notes.merge(notes);
         let claim = RouteClaim { route, plugins: self.plugins.clone(), rank: None };
         self.service(at, &backend.service_name, service_port).routes.push(claim);

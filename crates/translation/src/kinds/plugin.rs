@@ -73,9 +73,15 @@ where
                 let message = "ordering is left out: only Kong Enterprise knows it";
                 spec.notes.warn(&source.reference(), "ordering", Reason::UnsupportedFeature, message);
             }
+            let instance_name = object.instance_name.clone().filter(|name| limits::is_name(name));
+            if instance_name != object.instance_name {
+                let message = "instance_name is left out: Kong wants letters, digits and .-_~";
+                spec.notes.warn(&source.reference(), "instance_name", Reason::InvalidValue, message);
+            }
+            spec.notes.bad_tags(&source);
             spec.plugin = Some(KongPlugin {
                 name: object.plugin.clone(),
-                instance_name: object.instance_name.clone().filter(|name| limits::is_name(name)),
+                instance_name,
                 config,
                 enabled: object.disabled.filter(|disabled| *disabled).map(|disabled| !disabled),
                 protocols: object.protocols.clone(),

@@ -34,6 +34,7 @@ pub(crate) fn product(vaults: &[(ObjectKey, Arc<KongVault>)], view: &View<'_>) -
         problem.is_none()
     });
     let Some(((first, vault), losers)) = vaults.split_first() else { return Some(product) };
+    product.notes.bad_tags(&Source::of(&**vault));
     product.entities.push(entity(vault, view));
     for (_, loser) in losers {
         let message = format!("the vault is left out: KongVault {first} has the prefix {:?} too", vault.spec.prefix);

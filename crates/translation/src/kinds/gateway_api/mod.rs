@@ -15,7 +15,7 @@ use silverback_kong::tags;
 use silverback_model::ObjectKey;
 use silverback_resources::types::BackendTarget;
 
-use crate::annotations::{PLUGINS, TAGS, list};
+use crate::annotations::{PLUGINS, list};
 use crate::claims::{Backend, BackendPort, BackendRef, PluginRef};
 use crate::inputs::View;
 use crate::output::Reason;
@@ -38,7 +38,7 @@ impl Scope<'_> {
         let mut all = self.source.origin_tags();
         let named = rules.into_iter().flatten().filter(|name| !name.is_empty()).map(|name| tags::named_rule(name));
         tags::extend(&mut all, named);
-        tags::extend(&mut all, list(self.source.meta, TAGS));
+        tags::extend(&mut all, self.source.user_tags());
         all
     }
 

@@ -101,7 +101,7 @@ fn claims(scope: Scope<'_>, kind: &str, protocol: &str, rules: &[L4Rule], matchi
             ..Route::default()
         };
         matching.apply(&mut route, expressions);
-        annotations::apply_expressions(&scope.source, &mut route, &mut notes);
+        annotations::apply_streams(&scope.source, expressions, &mut route, &mut notes);
         claims.notes.merge(notes);
         claims.services.push(Arc::new(ServiceClaim {
             service: Service {

@@ -2,9 +2,15 @@
 //! gateway that refuses one value refuses the whole config.
 //!
 //! Where leaving a value out is no danger Kong's default applies; where it would widen what a route matches
-//! (hosts, methods, ...) the caller must judge, so these are not touched here. Limits were read off a gateway's answers.
+//! (hosts, methods, ...) a route goes as a whole. Limits were read off a gateway's answers.
 
-use crate::{Route, Service, Target, Upstream};
+mod hosts;
+mod route;
+
+pub use hosts::{is_host, is_host_name, is_route_host};
+pub use route::route;
+
+use crate::{Service, Target, Upstream};
 
 /// A value that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,84 +112,29 @@ fn number(
     }
 }
 
-/// What is wrong with a service's path.
-fn path_problem(path: &str) -> Option<&'static str> {
+/// What is wrong with a path that requests are sent to.
+pub(crate) fn path_problem(path: &str) -> Option<&'static str> {
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@".contains(&b);
     if !path.starts_with('/') {
         Some("a path that starts with /")
     } else if path.contains("//") {
         Some("a path without empty segments")
-    } else if !path.bytes().all(unreserved) {
+    } else if !path.bytes().all(unreserved) || !is_percent_encoded(path) {
         Some("a path of the characters of RFC 3986, others percent-encoded")
     } else {
         None
     }
 }
 
-/// Takes out of a route what Kong refuses and what is no danger to leave out.
-pub fn route(route: &mut Route, enterprise: bool) -> Vec<Refused> {
-    let mut refused = Vec::new();
-    if let Some(protocol) = route.protocols.iter().find(|protocol| !is_protocol(protocol, enterprise)) {
-        let wants = "only grpc, grpcs, http, https, tcp, tls, tls_passthrough, udp";
-        refused.push(Refused::new("protocols", protocol, wants));
-        route.protocols.clear();
-    }
-    for path in route.paths.iter_mut().filter(|path| path.starts_with('/')) {
-        // It means the same; Kong takes a plain path in no other form.
-        *path = crate::paths::normal(path);
-    }
-    if route.protocols.iter().any(|protocol| matches!(protocol.as_str(), "grpc" | "grpcs")) {
-        // Not worth a word: gRPC has no path to strip.
-        route.strip_path.take_if(|strip| *strip);
-    }
-    let code = route.https_redirect_status_code.take_if(|code| !matches!(code, 301 | 302 | 307 | 308 | 426));
-    if let Some(code) = code {
-        refused.push(Refused::new("https_redirect_status_code", code, "426, 301, 302, 307 or 308"));
-    }
-    refused.extend(tags(&mut route.tags));
-    refused
+/// Whether what is behind each `%` is an octet.
+fn is_percent_encoded(path: &str) -> bool {
+    let octet = |part: &str| part.len() >= 2 && part.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    path.split('%').skip(1).all(octet)
 }
 
-/// Takes hosts, server names and paths out of a route that Kong refuses.
-///
-/// # Errors
-/// Where that would leave nothing to match by, so that the route would take what it was not meant for: then it must go
-/// as a whole.
-pub fn matches(route: &mut Route) -> Result<Vec<Refused>, Refused> {
-    let mut refused = Vec::new();
-    let is_fine = |field: &str, value: &str| if field == "paths" { is_path(value) } else { is_route_host(value) };
-    let fields = [
-        ("hosts", &mut route.hosts, "a host name, with one * label at an end or none"),
-        ("snis", &mut route.snis, "a host name"),
-        ("paths", &mut route.paths, "a path from the root, with %-encoding that is right"),
-    ];
-    for (field, values, wants) in fields {
-        let before = values.len();
-        let mut bad = None;
-        values.retain(|value| {
-            let fine = is_fine(field, value);
-            if !fine {
-                bad = Some(Refused::new(field, value, wants));
-            }
-            fine
-        });
-        if let Some(bad) = bad {
-            if values.is_empty() && before > 0 {
-                return Err(bad);
-            }
-            refused.push(bad);
-        }
-    }
-    Ok(refused)
-}
-
-/// Whether Kong takes this as a path of a route: what is behind each % is an octet.
-fn is_path(path: &str) -> bool {
-    if let Some(regex) = path.strip_prefix('~') {
-        return regex.starts_with('/');
-    }
-    let encoded = |part: &str| part.len() >= 2 && part.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
-    path.starts_with('/') && path.split('%').skip(1).all(encoded)
+/// Whether Kong takes this as the name of a header.
+pub fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// Whether Kong takes this as the name of a service, a route or a consumer group.
@@ -198,15 +149,6 @@ pub fn unusable(service: &Service) -> Option<Refused> {
         return Some(Refused::new("name", &service.name, "letters, digits and .-_~"));
     }
     (!is_host_name(&service.host)).then(|| Refused::new("host", &service.host, "a host name"))
-}
-
-/// Why Kong would refuse a route for what it matches. Taking that out would widen the route, so it must go as a whole.
-pub fn unmatchable(route: &Route) -> Option<Refused> {
-    if !is_name(&route.name) {
-        return Some(Refused::new("name", &route.name, "letters, digits and .-_~"));
-    }
-    let host = route.headers.keys().find(|name| name.eq_ignore_ascii_case("host"))?;
-    Some(Refused::new("headers", host, "the host among the hosts, not among the headers"))
 }
 
 /// Prefixes of references that no vault can have: they are kinds of vault.
@@ -247,45 +189,6 @@ pub fn tags(tags: &mut Vec<String>) -> Vec<Refused> {
         fine
     });
     refused
-}
-
-/// Whether Kong takes this as a host: a DNS name or an address, with a port or not.
-pub fn is_host(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
-            if port.parse::<u16>().is_err() {
-                return false;
-            }
-            name
-        }
-        _ => host,
-    };
-    if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
-    }
-    is_host_name(name) || name.parse::<std::net::IpAddr>().is_ok()
-}
-
-/// Whether this is a name as Kong takes it: labels of letters, digits, `-` and `_`. Names of upstreams may be longer than
-/// DNS allows.
-pub fn is_host_name(name: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    // What has digits and dots alone is taken for an address.
-    let address = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    !address && name.strip_suffix('.').unwrap_or(name).split('.').all(label)
-}
-
-/// Whether Kong takes this as the host of a route: a DNS name, with one `*` label at either end or none.
-pub fn is_route_host(host: &str) -> bool {
-    match (host.strip_prefix("*."), host.strip_suffix(".*")) {
-        (Some(rest), _) | (None, Some(rest)) => is_host_name(rest),
-        (None, None) => is_host_name(host),
-    }
 }
 
 #[cfg(test)]
@@ -350,24 +253,5 @@ mod tests {
         let mut it = Service { protocol: Some("wss".into()), ..Service::default() };
         assert!(service(&mut it.clone(), true).is_empty());
         assert_eq!(fields(&service(&mut it, false)), ["protocol"]);
-        let mut it = Route { protocols: vec!["http".into(), "wss".into()], ..Route::default() };
-        assert_eq!(fields(&route(&mut it, false)), ["protocols"]);
-        assert!(it.protocols.is_empty());
-    }
-
-    #[test]
-    fn hosts_are_dns_names_with_a_star_at_an_end() {
-        for host in ["a", "a.b", "*.a.b", "a.*", "under_score.io", "a.b."] {
-            assert!(is_route_host(host), "{host}");
-        }
-        for host in ["", "*", "a..b", "*.a.*", "a.*.b", "-a", "a b", "ü.io"] {
-            assert!(!is_route_host(host), "{host}");
-        }
-        for host in ["a:80", "10.0.0.1", "[::1]:80", "::1"] {
-            assert!(is_host(host), "{host}");
-        }
-        for host in ["a:b", "a:99999", "[x]:1", ""] {
-            assert!(!is_host(host), "{host}");
-        }
     }
 }
