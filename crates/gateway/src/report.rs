@@ -87,7 +87,8 @@ pub struct GatewayReport {
     pub pushes: u64,
     /// Since when it lacks a change.
     pub behind_since: Option<SystemTime>,
-    /// How long the last change took from its arrival here until the gateway had it.
+    /// How long the last change took: from when the watcher learned of it, or its arrival here where that is not known,
+    /// until the gateway had it.
     pub lag: Option<Duration>,
     /// Failures since the last success.
     pub consecutive_failures: u32,

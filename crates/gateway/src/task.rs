@@ -34,6 +34,8 @@ pub struct Target {
     pub generation: Generation,
     /// The leadership that pushes, if any: another one means that every gateway is verified first.
     pub epoch: Option<Epoch>,
+    /// How old the change that it brings was when it came here.
+    pub age: Duration,
     /// `traceparent` of the change it carries.
     pub traceparent: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Target {
             routing: self.routing,
             generation: self.generation,
             epoch: self.epoch.clone(),
+            age: self.age,
         }
     }
 

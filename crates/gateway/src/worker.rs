@@ -60,6 +60,8 @@ pub struct Goal {
     pub generation: Generation,
     /// The leadership it is pushed under.
     pub epoch: Option<Epoch>,
+    /// How old the change that it brings was when it came.
+    pub age: Duration,
 }
 
 impl Goal {
@@ -167,6 +169,8 @@ pub struct Worker {
     flight: Option<Flight>,
     applied: Option<(Generation, Option<Epoch>)>,
     behind_since: Option<Duration>,
+    /// The same of what came while a push was in flight that does not bring it.
+    behind_next: Option<Duration>,
     lag: Option<Duration>,
 }
 
@@ -194,6 +198,7 @@ impl Worker {
             flight: None,
             applied: None,
             behind_since: None,
+            behind_next: None,
             lag: None,
         }
     }
@@ -327,7 +332,7 @@ impl Worker {
         self.behind_since
     }
 
-    /// How long the last change took from its arrival here until the gateway had it.
+    /// How long the last change took, from when it was made until the gateway had it.
     pub fn lag(&self) -> Option<Duration> {
         self.lag
     }
@@ -358,10 +363,12 @@ impl Worker {
             self.error = None;
         }
         self.goal = goal;
-        if self.goal.is_none() || self.is_in_sync() {
-            self.arrive(now);
-        } else {
-            self.behind_since.get_or_insert(now);
+        let Some(goal) = self.goal.as_ref().filter(|_| !self.is_in_sync()) else { return self.arrive(now) };
+        let since = now.saturating_sub(goal.age);
+        match &self.flight {
+            Some(Flight::Push { goal: sent, .. }) if sent.hash == goal.hash => self.behind_next = None,
+            Some(Flight::Push { .. }) => drop(self.behind_next.get_or_insert(since)),
+            _ => drop(self.behind_since.get_or_insert(since)),
         }
     }
 
@@ -422,6 +429,7 @@ impl Worker {
     fn pushed(&mut self, now: Duration, pushed: Pushed) {
         let Some(Flight::Push { goal, started, behind_since }) = self.flight.take() else { return };
         let took = now.saturating_sub(started);
+        let behind_next = self.behind_next.take();
         match pushed {
             Pushed::Taken => {
                 self.quiet_until = now + took.min(self.settings.longest_quiet);
@@ -430,8 +438,7 @@ impl Worker {
                 self.verify_at = now;
                 self.applied = Some((goal.generation, goal.epoch.clone()));
                 self.lag = Some(now.saturating_sub(behind_since));
-                // What came meanwhile came later than what was sent.
-                self.behind_since = if self.is_in_sync() { None } else { Some(started) };
+                self.behind_since = behind_next.filter(|_| !self.is_in_sync());
             }
             Pushed::GivenUp => self.hash_due = true,
             Pushed::Failed { cause: cause @ (Cause::Rejected(_) | Cause::TooLarge { .. }), .. } => {

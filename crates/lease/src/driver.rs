@@ -27,8 +27,6 @@ pub struct Settings {
     pub lease: LeaseName,
     /// This candidate's name, unique per process: [`crate::name::identity`].
     pub identity: String,
-    /// The version space of the Lease's resourceVersions, e.g. the uid of namespace `kube-system`.
-    pub lineage: Lineage,
     /// Timing; validated with [`LeaseTiming::validate`].
     pub timing: LeaseTiming,
 }
@@ -117,7 +115,7 @@ impl Elector {
         };
         let elector = Self {
             api: Api::namespaced(client, &settings.lease.namespace),
-            machine: Machine::new(&settings.identity, settings.lineage.clone(), settings.timing),
+            machine: Machine::new(&settings.identity, settings.timing),
             settings,
             clock: Clock::start(),
             held: None,
@@ -303,7 +301,8 @@ impl Elector {
             match tokio::time::timeout(timeout, request).await {
                 Ok(Ok(written)) => match record::version(&written) {
                     Ok(version) => {
-                        let event = Event::Written { version, record: Record::of(&written) };
+                        let lineage = Lineage(written.metadata.uid.clone().unwrap_or_default());
+                        let event = Event::Written { lineage, version, record: Record::of(&written) };
                         Answer { event, lease: Some(written), trouble: None }
                     }
                     Err(source) => failed(Trouble::Version { lease, source }),

@@ -37,6 +37,8 @@ pub enum Event {
     Doubt,
     /// The write in flight was done.
     Written {
+        /// The version space of the Lease: its uid.
+        lineage: Lineage,
         /// resourceVersion of the write.
         version: Version,
         /// What the Lease says now.
@@ -125,7 +127,6 @@ struct Flight {
 #[derive(Clone, Debug)]
 pub struct Machine {
     identity: String,
-    lineage: Lineage,
     timing: LeaseTiming,
     seen: Seen,
     /// When anything was last heard of the Lease; silence is answered with a read.
@@ -140,12 +141,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A candidate that has seen nothing yet. `timing` is taken as validated; `lineage` is the version space of the
-    /// Lease's resourceVersions.
-    pub fn new(identity: impl Into<String>, lineage: Lineage, timing: LeaseTiming) -> Self {
+    /// A candidate that has seen nothing yet. `timing` is taken as validated.
+    pub fn new(identity: impl Into<String>, timing: LeaseTiming) -> Self {
         Self {
             identity: identity.into(),
-            lineage,
             timing,
             seen: Seen::Unknown,
             heard: Duration::ZERO,
@@ -187,7 +186,7 @@ impl Machine {
             Event::Observed { version, record, source } => self.observe(now, version, record, source),
             Event::Absent { source } => self.absent(now, source),
             Event::Doubt => self.doubt = true,
-            Event::Written { version, record } => self.written(now, version, record),
+            Event::Written { lineage, version, record } => self.written(now, Epoch { lineage, version }, record),
             Event::Conflict => {
                 self.flight = None;
                 self.doubt = true;
@@ -339,16 +338,16 @@ impl Machine {
         self.seen = Seen::Absent { held_until };
     }
 
-    fn written(&mut self, now: Duration, version: Version, record: Record) {
+    fn written(&mut self, now: Duration, epoch: Epoch, record: Record) {
         let Some(Flight { started, purpose }) = self.flight.take() else { return };
         self.heard = now;
-        let newer = matches!(&self.seen, Seen::Present { version: known, .. } if *known > version);
+        let newer = matches!(&self.seen, Seen::Present { version: known, .. } if *known > epoch.version);
         if newer {
             // The watch has already told of a write after ours.
             self.doubt = true;
             return;
         }
-        self.seen = Seen::Present { version: version.clone(), record, since: now };
+        self.seen = Seen::Present { version: epoch.version.clone(), record, since: now };
         let deadline = self.timing.deadline(started);
         if purpose == Some(Purpose::Release) || self.releasing || !may_push(now, Some(deadline)) {
             return;
@@ -356,10 +355,7 @@ impl Machine {
         self.renewed = started;
         match &mut self.leading {
             Some(leading) => leading.deadline = leading.deadline.max(deadline),
-            None => {
-                let epoch = Epoch { lineage: self.lineage.clone(), version };
-                self.leading = Some(Leading { epoch, deadline });
-            }
+            None => self.leading = Some(Leading { epoch, deadline }),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Commits: a config that is whole, with the names of everything it was made from.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Frontiers, Generation, Lineage, SetDigest};
@@ -34,4 +36,7 @@ pub struct Commit {
     pub entities: u64,
     /// Whether its routes match by expressions: only gateways of that router flavour can take it.
     pub expressions: bool,
+    /// When the watcher learned of the oldest change that it brings, since 1970-01-01 UTC by the watcher's clock. None
+    /// where that is not known. For reports: nothing is decided by it.
+    pub changed_at: Option<Duration>,
 }

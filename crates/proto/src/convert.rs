@@ -1,5 +1,7 @@
 //! Conversions between wire types and `model`: the only place where a missing or odd field is judged.
 
+use std::time::Duration;
+
 use silverback_model::{
     CollectionId, Commit, Cursor, Digest, Frontier, Frontiers, Generation, Inputs, Lineage, ObjectKey, ObjectRef,
     Provenance, SetDigest, Version,
@@ -180,6 +182,7 @@ impl From<&Commit> for v1::Commit {
             content: commit.content.to_string(),
             entities: commit.entities,
             expressions: commit.expressions,
+            changed_at: commit.changed_at.map(timestamp),
             ..Self::default()
         }
     }
@@ -194,8 +197,20 @@ impl TryFrom<v1::Commit> for Commit {
             content: SetDigest(digest("content", &commit.content)?),
             entities: commit.entities,
             expressions: commit.expressions,
+            changed_at: commit.changed_at.and_then(since_1970),
         })
     }
+}
+
+/// A time since 1970-01-01 UTC.
+pub fn timestamp(since_1970: Duration) -> prost_types::Timestamp {
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+    prost_types::Timestamp { seconds, nanos: i32::try_from(since_1970.subsec_nanos()).unwrap_or_default() }
+}
+
+/// A time since 1970-01-01 UTC; none for one before that.
+pub fn since_1970(timestamp: prost_types::Timestamp) -> Option<Duration> {
+    Some(Duration::new(u64::try_from(timestamp.seconds).ok()?, u32::try_from(timestamp.nanos).ok()?))
 }
 
 #[cfg(test)]
@@ -218,6 +233,7 @@ mod tests {
             content: SetDigest(Digest::of(b"c")),
             entities: 3,
             expressions: true,
+            changed_at: Some(Duration::new(1_800_000_000, 123_456_789)),
         };
         assert_eq!(Commit::try_from(v1::Commit::from(&commit)), Ok(commit));
     }

@@ -4,7 +4,7 @@
 
 mod convert;
 
-pub use convert::{InvalidFrame, frontier_from_wire, key_from_wire};
+pub use convert::{InvalidFrame, frontier_from_wire, key_from_wire, since_1970, timestamp};
 
 /// Generated from `proto/silverback/v1`.
 #[allow(missing_docs, clippy::all, unreachable_pub)]

@@ -127,6 +127,7 @@ pub(crate) async fn aim(
                 flatten: true,
                 generation: config.commit.generation,
                 epoch: epoch_now,
+                age: config.age,
                 traceparent: None,
             })));
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use silverback_gateway::ConfigBody;
@@ -19,6 +20,8 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub(crate) struct Desired {
     pub(crate) commit: Commit,
+    /// How old its oldest change was when it came here.
+    pub(crate) age: Duration,
     pub(crate) body: ConfigBody,
 }
 
@@ -28,11 +31,15 @@ pub(crate) struct Configs {
     entities: BTreeMap<EntityKey, Rendered>,
     accepted: Option<Commit>,
     body: Option<ConfigBody>,
+    /// When the oldest change that was received and not handed on was made.
+    changed_at: Option<Duration>,
 }
 
 impl Configs {
     /// Takes in a whole configuration. None when it must not be pushed, or says nothing new to gateways.
-    pub(crate) fn take(&mut self, commit: Commit, deltas: Vec<Delta>) -> Option<Desired> {
+    /// `now` is the time since 1970-01-01 UTC.
+    pub(crate) fn take(&mut self, now: Duration, commit: Commit, deltas: Vec<Delta>) -> Option<Desired> {
+        self.changed_at = [self.changed_at, commit.changed_at].into_iter().flatten().min();
         for delta in deltas {
             let key = EntityKey::new(delta.collection.kind.as_str().into(), delta.key.name);
             match delta.item {
@@ -58,6 +65,7 @@ impl Configs {
             }
             if held.content == commit.content && held.entities == commit.entities {
                 self.accepted = Some(commit);
+                self.changed_at = None;
                 return None;
             }
         }
@@ -69,7 +77,9 @@ impl Configs {
             None => ConfigBody::new(pieces),
         };
         self.body = Some(body.clone());
-        Some(Desired { commit, body })
+        // Another machine's clock may be ahead.
+        let age = self.changed_at.take().map_or(Duration::ZERO, |changed_at| now.saturating_sub(changed_at));
+        Some(Desired { commit, body, age })
     }
 
     /// The last configuration accepted.
@@ -107,7 +117,8 @@ pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Ar
                 lost = cause;
             }
             Event::Received(Received::Commit(commit, deltas)) => {
-                if let Some(next) = configs.take(*commit, deltas) {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                if let Some(next) = configs.take(now, *commit, deltas) {
                     tracing::info!(generation = %next.commit.generation, bytes = next.body.len(), hash = %next.body.hash(), "a configuration to push");
                     desired.send_replace(Some(Arc::new(next)));
                 }
@@ -128,6 +139,8 @@ mod tests {
     };
     use silverback_sync::Item;
 
+    const NOW: Duration = Duration::from_secs(1_800_000_000);
+
     fn commit(content: u128, seen: u64, changed: u64) -> Commit {
         let frontier = Frontier { seen: Version::from_counter(seen), changed: Version::from_counter(changed) };
         let frontiers = Frontiers([(CollectionId::all("Service"), frontier)].into());
@@ -138,6 +151,7 @@ mod tests {
             content: SetDigest(Digest(content)),
             entities: 1,
             expressions: false,
+            changed_at: None,
         }
     }
 
@@ -154,24 +168,41 @@ mod tests {
     #[test]
     fn a_body_holds_every_entity() {
         let mut configs = Configs::default();
-        configs.take(commit(1, 5, 5), upstream("a")).unwrap();
-        let desired = configs.take(commit(2, 6, 6), upstream("b")).unwrap();
+        configs.take(NOW, commit(1, 5, 5), upstream("a")).unwrap();
+        let desired = configs.take(NOW, commit(2, 6, 6), upstream("b")).unwrap();
         assert_eq!(text(&desired), r#"{"_format_version":"3.0","upstreams":[{"name":"a"},{"name":"b"}]}"#);
     }
 
     #[test]
     fn a_configuration_that_lags_is_not_pushed_until_it_caught_up() {
         let mut configs = Configs::default();
-        configs.take(commit(1, 9, 9), upstream("a")).unwrap();
-        assert!(configs.take(commit(2, 7, 7), upstream("b")).is_none(), "gateways would go back");
-        assert!(configs.take(commit(3, 9, 7), upstream("b")).is_some());
+        configs.take(NOW, commit(1, 9, 9), upstream("a")).unwrap();
+        assert!(configs.take(NOW, commit(2, 7, 7), upstream("b")).is_none(), "gateways would go back");
+        assert!(configs.take(NOW, commit(3, 9, 7), upstream("b")).is_some());
     }
 
     #[test]
     fn a_configuration_of_equal_content_is_no_news() {
         let mut configs = Configs::default();
-        configs.take(commit(1, 5, 5), upstream("a")).unwrap();
-        assert!(configs.take(commit(1, 8, 5), Vec::new()).is_none());
+        configs.take(NOW, commit(1, 5, 5), upstream("a")).unwrap();
+        assert!(configs.take(NOW, commit(1, 8, 5), Vec::new()).is_none());
         assert_eq!(configs.accepted().unwrap().generation, Generation(8), "it still counts as seen");
+    }
+
+    #[test]
+    fn the_age_is_that_of_the_oldest_change_not_handed_on() {
+        let dated = |content, seen, changed, ago| {
+            let changed_at = Some(NOW - Duration::from_millis(ago));
+            Commit { changed_at, ..commit(content, seen, changed) }
+        };
+        let mut configs = Configs::default();
+        let age = |desired: Option<Desired>| desired.unwrap().age.as_millis();
+        assert_eq!(age(configs.take(NOW, commit(1, 5, 5), upstream("a"))), 0, "a whole view has no date");
+        assert_eq!(age(configs.take(NOW, dated(2, 9, 9, 30), upstream("b"))), 30);
+        assert!(configs.take(NOW, dated(3, 8, 8, 700), upstream("c")).is_none(), "it lags");
+        assert_eq!(age(configs.take(NOW, dated(3, 9, 9, 20), Vec::new())), 700);
+        assert_eq!(age(configs.take(NOW, dated(4, 10, 10, 20), upstream("d"))), 20);
+        let ahead = Commit { changed_at: Some(NOW * 2), ..commit(5, 11, 11) };
+        assert_eq!(age(configs.take(NOW, ahead, upstream("e"))), 0, "its clock is ahead of ours");
     }
 }

@@ -17,7 +17,6 @@ use anyhow::Context as _;
 use silverback_cluster::ClusterArgs;
 use silverback_gateway::Connector;
 use silverback_lease::{Elector, LeaseName, Naming};
-use silverback_model::Lineage;
 use silverback_proto::v1::gateways_server::GatewaysServer;
 use silverback_service::Context;
 use silverback_service::grpc::GrpcServer;
@@ -55,12 +54,8 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
         args.election.election_identity.clone().unwrap_or_else(|| silverback_lease::name::identity(&hostname()));
     let election = match client.clone().filter(|_| elects) {
         Some(client) => {
-            let settings = silverback_lease::Settings {
-                lease: lease_name(&args.election)?,
-                identity: identity.clone(),
-                lineage: Lineage::default(),
-                timing,
-            };
+            let settings =
+                silverback_lease::Settings { lease: lease_name(&args.election)?, identity: identity.clone(), timing };
             tracing::info!(lease = %settings.lease, identity, "electing who pushes");
             let lease = settings.lease.clone();
             let (elector, handle) = Elector::new(client, settings, pushed);

@@ -303,3 +303,25 @@ fn a_resumed_stream_brings_only_what_is_newer() {
     assert_eq!(sent, ["n3"]);
     assert_eq!(world.replica.len(), 9);
 }
+
+#[test]
+fn changes_are_dated_by_the_oldest_that_was_not_told() {
+    let at = std::time::Duration::from_secs;
+    let mut world = World::new(Mode::PerCommit);
+    world.step(Step::Commit);
+    world.deliver(usize::MAX);
+    assert_eq!(world.replica.commit().and_then(|commit| commit.changed_at), None, "a whole view has no date");
+    for (now, body) in [(100, 1), (101, 2)] {
+        world.publisher.date(at(now));
+        world.step(Step::Put { kind: 0, name: 1, body });
+        let content = SetDigest::of(world.publisher.collections().map(|(_, view)| view.digest.0));
+        let entities = world.publisher.collections().map(|(_, view)| view.items.len() as u64).sum();
+        let changed_at = Some(at(now - 50));
+        world.publisher.commit_as(Commit { content, entities, changed_at, ..Commit::default() });
+    }
+    while let Some(frame) = world.publisher.next_frame(world.subscriber) {
+        world.replica.receive(frame).unwrap();
+    }
+    assert_eq!(world.replica.changed_at(), Some(at(100)), "by the server's clock");
+    assert_eq!(world.replica.commit().unwrap().changed_at, Some(at(50)), "by the source's");
+}

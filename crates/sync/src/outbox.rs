@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use silverback_model::{CollectionId, Commit, Cursor, Digest, Lineage, ObjectKey, Version, rules};
+use silverback_proto::timestamp;
 use silverback_proto::v1::{self, begin::View, watch_response::Frame};
 
 use crate::Item;
@@ -20,6 +22,8 @@ const BATCH_BYTES: usize = 256 * 1024;
 struct Marks {
     keys: BTreeSet<ObjectKey>,
     frontier: bool,
+    /// When the oldest change of a key was learned of.
+    changed_at: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(crate) struct Outbox {
     live: BTreeMap<CollectionId, State>,
     marks: BTreeMap<CollectionId, Marks>,
     committed: bool,
+    /// Of the commits that were not sent yet, the oldest change.
+    changed_at: Option<Duration>,
     /// Whether the catalog was sent.
     introduced: bool,
     queue: VecDeque<Queued>,
@@ -49,23 +55,29 @@ impl Outbox {
             live: BTreeMap::new(),
             marks: BTreeMap::new(),
             committed: true,
+            changed_at: None,
             introduced: false,
             queue: VecDeque::new(),
         }
     }
 
-    /// Notes that a collection moved; `keys` are those whose item is different now.
-    pub(crate) fn touch(&mut self, collection: &CollectionId, keys: &[ObjectKey]) {
+    /// Notes that a collection moved; `keys` are those whose item is different now, since `now`.
+    pub(crate) fn touch(&mut self, collection: &CollectionId, keys: &[ObjectKey], now: Duration) {
         if !self.live.contains_key(collection) {
             return; // its whole view is still to come
         }
         let marks = self.marks.entry(collection.clone()).or_default();
         marks.frontier = true;
+        if !keys.is_empty() {
+            marks.changed_at.get_or_insert(now);
+        }
         marks.keys.extend(keys.iter().cloned());
     }
 
-    pub(crate) fn commit(&mut self) {
+    /// Notes a commit, and when the oldest change that it brings was made.
+    pub(crate) fn commit(&mut self, changed_at: Option<Duration>) {
         self.committed = true;
+        self.changed_at = [self.changed_at, changed_at].into_iter().flatten().min();
     }
 
     pub(crate) fn send_away(&mut self, reason: &str) {
@@ -114,7 +126,8 @@ impl Outbox {
         self.join(first);
         if let (Some(commit), true) = (commit, self.committed) {
             self.committed = false;
-            self.queue_frame(Frame::Commit(commit.into()));
+            let changed_at = self.changed_at.take().map(timestamp);
+            self.queue_frame(Frame::Commit(v1::Commit { changed_at, ..commit.into() }));
         }
     }
 
@@ -202,7 +215,7 @@ impl Outbox {
             continues: false,
         }));
         if collection.stale.is_some() {
-            self.queue_progress(id, collection);
+            self.queue_progress(id, collection, None);
         }
     }
 
@@ -219,10 +232,10 @@ impl Outbox {
         if !items.is_empty() || !gone.is_empty() {
             self.queue.push_back(Queued::Items { collection: id.clone(), items, gone, unchanged: Vec::new() });
         }
-        self.queue_progress(id, collection);
+        self.queue_progress(id, collection, marks.changed_at);
     }
 
-    fn queue_progress(&mut self, id: &CollectionId, collection: &Collection) {
+    fn queue_progress(&mut self, id: &CollectionId, collection: &Collection, changed_at: Option<Duration>) {
         self.queue_frame(Frame::Progress(v1::Progress {
             collection: Some(id.into()),
             frontier: Some((&collection.frontier).into()),
@@ -230,6 +243,7 @@ impl Outbox {
             digest: collection.digest.to_string(),
             stale: collection.stale.clone().unwrap_or_default(),
             continues: false,
+            changed_at: changed_at.map(timestamp),
         }));
     }
 

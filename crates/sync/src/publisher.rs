@@ -6,6 +6,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use silverback_model::{CollectionId, Commit, Cursor, Digest, Frontier, Lineage, ObjectKey, SetDigest, Version, rules};
 use silverback_proto::v1;
@@ -142,6 +143,7 @@ pub struct Publisher {
     commits: Commits,
     subscribers: BTreeMap<SubscriberId, Outbox>,
     next_subscriber: u64,
+    now: Duration,
 }
 
 /// Whether subscribers are told of changes one by one, or only of what a commit closed.
@@ -156,12 +158,25 @@ impl Publisher {
     /// A publisher of `collections`, none of them known yet. `trim` names the trimming their objects went through.
     pub fn new(lineage: Lineage, trim: Digest, collections: impl IntoIterator<Item = CollectionId>) -> Self {
         let collections = collections.into_iter().map(|id| (id, Collection::default())).collect();
-        Self { lineage, trim, collections, commits: Commits::None, subscribers: BTreeMap::new(), next_subscriber: 0 }
+        Self {
+            lineage,
+            trim,
+            collections,
+            commits: Commits::None,
+            subscribers: BTreeMap::new(),
+            next_subscriber: 0,
+            now: Duration::ZERO,
+        }
     }
 
     /// The same, but subscribers are told only of what a commit closed.
     pub fn committing(self) -> Self {
         Self { commits: Commits::Open(None), ..self }
+    }
+
+    /// Dates what is applied next, in time since 1970-01-01 UTC. For reports: nothing is decided by it.
+    pub fn date(&mut self, now: Duration) {
+        self.now = now;
     }
 
     /// The version space served now.
@@ -197,15 +212,16 @@ impl Publisher {
         debug_assert!(rules::frontier_advances(&before, &collection.frontier), "the frontier of {id} went back");
         self.commits.open();
         for subscriber in self.subscribers.values_mut() {
-            subscriber.touch(id, &touched);
+            subscriber.touch(id, &touched, self.now);
         }
         outcome
     }
 
     /// Closes the changes applied since the last commit: subscribers get all of them and then this.
     pub fn commit_as(&mut self, commit: Commit) {
+        let changed_at = commit.changed_at;
         self.commits = Commits::Closed(commit);
-        self.subscribers.values_mut().for_each(Outbox::commit);
+        self.subscribers.values_mut().for_each(|subscriber| subscriber.commit(changed_at));
     }
 
     /// Begins another version space: nothing is known in it yet, and all cursors of the old one are void.

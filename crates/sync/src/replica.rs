@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use silverback_model::{
     CollectionId, Commit, Cursor, Digest, Frontier, Frontiers, Lineage, ObjectKey, SetDigest, Version, rules,
 };
 use silverback_proto::v1::{self, begin::View, watch_response::Frame};
-use silverback_proto::{InvalidFrame, frontier_from_wire};
+use silverback_proto::{InvalidFrame, frontier_from_wire, since_1970};
 
 use crate::Item;
 
@@ -122,12 +123,20 @@ pub struct Replica {
     collections: BTreeMap<CollectionId, Held>,
     uncommitted: Vec<Delta>,
     commit: Option<Commit>,
+    changed_at: Option<Duration>,
 }
 
 impl Replica {
     /// A replica that holds nothing.
     pub fn new(mode: Mode) -> Self {
-        Self { mode, catalog: None, collections: BTreeMap::new(), uncommitted: Vec::new(), commit: None }
+        Self {
+            mode,
+            catalog: None,
+            collections: BTreeMap::new(),
+            uncommitted: Vec::new(),
+            commit: None,
+            changed_at: None,
+        }
     }
 
     /// What is held, for the next connection. Half-received views and batches are dropped.
@@ -204,6 +213,12 @@ impl Replica {
         self.commit.as_ref()
     }
 
+    /// When the server learned of the oldest of the changes handed out last, since 1970-01-01 UTC by its clock. None
+    /// for those of a whole view.
+    pub fn changed_at(&self) -> Option<Duration> {
+        self.changed_at
+    }
+
     /// Takes in a frame.
     ///
     /// # Errors
@@ -211,6 +226,9 @@ impl Replica {
     /// [`Replica::cursors`] is concerned, so that connecting again brings it whole.
     pub fn receive(&mut self, frame: v1::WatchResponse) -> Result<Received, Desync> {
         let Some(frame) = frame.frame else { return Ok(Received::Nothing) }; // a kind of frame we do not know yet
+        if self.uncommitted.is_empty() {
+            self.changed_at = None;
+        }
         match frame {
             Frame::Begin(begin) => self.begin(begin),
             Frame::Batch(batch) => self.batch(batch),
@@ -292,6 +310,8 @@ impl Replica {
     fn progress(&mut self, progress: v1::Progress) -> Result<Received, Desync> {
         let frontier = frontier_from_wire(progress.frontier)?;
         let said = said(progress.count, &progress.digest)?;
+        let changed_at = progress.changed_at.and_then(since_1970);
+        self.changed_at = [self.changed_at, changed_at].into_iter().flatten().min();
         let (id, held) = self.held(progress.collection)?;
         if !held.complete || held.staged.is_some() {
             return Err(Desync::OutOfOrder { collection: id, problem: "progress before a whole view" });

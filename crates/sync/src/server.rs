@@ -1,6 +1,7 @@
 //! The serving rim: one publisher, shared between its source and any number of gRPC streams.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use futures::Stream;
 use silverback_model::Cursor;
@@ -30,7 +31,11 @@ impl SharedPublisher {
 
     /// Alters the publisher, then wakes every stream. Everything done in one call is seen together.
     pub fn write<T>(&self, alter: impl FnOnce(&mut Publisher) -> T) -> T {
-        let result = alter(&mut self.lock());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut publisher = self.lock();
+        publisher.date(now);
+        let result = alter(&mut publisher);
+        drop(publisher);
         self.moved.send_modify(|moves| *moves = moves.wrapping_add(1));
         result
     }

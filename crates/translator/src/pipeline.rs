@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -69,6 +70,8 @@ pub(crate) struct Pipeline {
     publisher: SharedPublisher,
     diagnostics: Diagnostics,
     waiting: Vec<Delta>,
+    /// When the oldest of the changes that no commit has brought yet was made.
+    changed_at: Option<Duration>,
     generation: Generation,
     settings: silverback_model::Digest,
     expressions: bool,
@@ -88,6 +91,7 @@ impl Pipeline {
             publisher: SharedPublisher::new(publisher),
             diagnostics: Diagnostics::default(),
             waiting: Vec::new(),
+            changed_at: None,
             generation: Generation(0),
             settings: digest,
             expressions,
@@ -106,6 +110,9 @@ impl Pipeline {
     /// Takes in a step of the state, at a time in minutes since 1970.
     #[tracing::instrument(name = "translate", level = "info", skip_all, fields(objects = deltas.len()))]
     pub(crate) fn take(&mut self, minute: u64, deltas: Vec<Delta>, replica: &Replica) {
+        if !deltas.is_empty() {
+            self.changed_at = [self.changed_at, replica.changed_at()].into_iter().flatten().min();
+        }
         self.waiting.extend(deltas);
         if !replica.is_whole() {
             return;
@@ -133,11 +140,12 @@ impl Pipeline {
         };
         let changed = output.changed.len();
         let (generation, expressions) = (self.generation, self.expressions);
+        let changed_at = self.changed_at.take().filter(|_| changed > 0);
         let entities = self.publisher.write(|publisher| {
             publish(publisher, output.changed, &version);
             let content = SetDigest::of(publisher.collections().map(|(_, view)| view.digest.0));
             let entities = publisher.collections().map(|(_, view)| view.items.len() as u64).sum();
-            publisher.commit_as(Commit { generation, inputs, content, entities, expressions });
+            publisher.commit_as(Commit { generation, inputs, content, entities, expressions, changed_at });
             entities
         });
         self.metrics.generation.set(i64::try_from(generation.0).unwrap_or(i64::MAX));

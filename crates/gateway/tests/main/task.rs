@@ -36,6 +36,7 @@ fn target(name: &str) -> Option<Arc<Target>> {
         flatten: true,
         generation: Generation(name.len() as u64),
         epoch: None,
+        age: Duration::ZERO,
         traceparent: None,
     }))
 }

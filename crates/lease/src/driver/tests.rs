@@ -135,6 +135,7 @@ impl Server {
         let event = if state.lease.is_some() { "MODIFIED" } else { "ADDED" };
         state.version += 3;
         sent["metadata"]["resourceVersion"] = json!(state.version.to_string());
+        sent["metadata"]["uid"] = json!("uid-of-the-lease");
         state.lease = Some(sent.clone());
         state.writes.push(sent.clone());
         let _ = self.changes.send(json!({"type": event, "object": sent}).to_string());
@@ -179,7 +180,6 @@ fn join(server: &Server, identity: &str) -> Candidate {
     let settings = Settings {
         lease: LeaseName { namespace: "kong".into(), name: "leader".into() },
         identity: identity.into(),
-        lineage: Lineage("cluster".into()),
         timing: timing(),
     };
     let (pushed, pushed_seen) = watch::channel(None);
@@ -217,6 +217,7 @@ async fn one_candidate_leads_and_stays_leader_and_records_what_it_pushed() {
     let only = join(&server, "a");
     let permit = only.leads().await;
     assert_eq!(permit.epoch().version.as_str(), server.state.lock().unwrap().writes[0]["metadata"]["resourceVersion"]);
+    assert_eq!(permit.epoch().lineage.0, "uid-of-the-lease");
     assert_eq!(server.lease()["spec"]["leaseDurationSeconds"], 1);
     only.pushed.send(Some("Service=9".into())).unwrap();
     until("the annotation", || server.lease()["metadata"]["annotations"][PUSHED_ANNOTATION] == "Service=9").await;
