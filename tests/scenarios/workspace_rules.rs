@@ -16,6 +16,8 @@ fn dependencies(crate_name: &str) -> anyhow::Result<BTreeSet<String>> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["tree", "--package", crate_name, "--edges", "normal", "--prefix", "none", "--format", "{p}"])
         .arg("--offline")
+        // What a crate asks for itself, not what others ask for beside it.
+        .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .output()
         .context("cargo cannot be run")?;
