@@ -29,4 +29,7 @@ pub struct Cursor {
     pub trim: Digest,
     /// Complete up to here.
     pub seen: Version,
+    /// The items held, each by a digest of all there is to it, where versions alone do not say: translators count
+    /// their own.
+    pub held: Vec<Digest>,
 }

@@ -5,20 +5,18 @@
 
 use crate::{Commit, Cursor, Digest, Frontier, Inputs, Lineage, SetDigest, Version};
 
-/// Merging is per key, and the higher version wins: may `incoming` replace what is held at `held`?
+/// Merging is per key, and the higher version wins: may `incoming` replace what is held at `held`, in a collection that
+/// is complete up to `seen`?
 ///
-/// Equal versions are the same object, so a duplicate changes nothing.
-pub fn upsert_wins(held: Option<&Version>, absent_up_to: &Version, incoming: &Version) -> bool {
-    match held {
-        Some(held) => incoming > held,
-        // The frontier is the tombstone: a key that is absent at `seen` was deleted at or before it.
-        None => incoming > absent_up_to,
-    }
+/// What is dated at or before `seen` is old news, whatever was held meanwhile: the frontier is the tombstone of a key
+/// that is absent. So duplicates and late arrivals change nothing.
+pub fn upsert_wins(held: Option<&Version>, seen: &Version, incoming: &Version) -> bool {
+    incoming > seen && held.is_none_or(|held| incoming > held)
 }
 
-/// May a deletion dated `deleted` remove the object held at `held`?
-pub fn delete_wins(held: &Version, deleted: &Version) -> bool {
-    deleted >= held
+/// May a deletion dated `deleted` remove the object held at `held`, in a collection that is complete up to `seen`?
+pub fn delete_wins(held: &Version, seen: &Version, deleted: &Version) -> bool {
+    deleted > seen && deleted >= held
 }
 
 /// A key that a complete view up to `seen` does not name is deleted, if what is held is not newer than that view.
@@ -34,6 +32,12 @@ pub fn view_is_whole(said: (u64, SetDigest), got: (u64, SetDigest)) -> bool {
 /// A frontier keeps its invariant and never goes back.
 pub fn frontier_advances(from: &Frontier, to: &Frontier) -> bool {
     to.changed <= to.seen && from.seen <= to.seen && from.changed <= to.changed
+}
+
+/// What is kept for a slow reader is bounded by the keys there are and those it was told of, whatever the number of
+/// events.
+pub fn pending_is_bounded(pending: usize, live: usize, told: usize) -> bool {
+    pending <= live + told
 }
 
 /// How complete a required collection is.
@@ -55,26 +59,45 @@ pub fn may_derive(required: impl IntoIterator<Item = Completeness>) -> bool {
     required.into_iter().all(|completeness| completeness != Completeness::Never)
 }
 
+/// Nothing is derived from two histories at once: after etcd was restored, not before everything is of the new one.
+pub fn one_history<'a>(lineages: impl IntoIterator<Item = &'a Lineage>) -> bool {
+    let mut lineages = lineages.into_iter();
+    let first = lineages.next();
+    lineages.all(|lineage| Some(lineage) == first)
+}
+
 /// What a server does with a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// Sends what is newer than the cursor, and the keys of all else.
     Delta,
+    /// The cursor's versions mean nothing here, but it tells what is held: what differs is sent.
+    Difference,
     /// The cursor is ahead of this server: it must bring itself up to date before it judges.
     CatchUpFirst,
-    /// The cursor's versions mean nothing here: everything is sent.
+    /// Everything is sent.
     Snapshot,
 }
 
 /// Cursors are good at any replica of a lineage, since the versions are the API server's own.
 pub fn resume(cursor: &Cursor, lineage: &Lineage, trim: Digest, server_seen: &Version) -> Resume {
-    if cursor.lineage != *lineage || cursor.trim != trim || cursor.seen.is_zero() {
-        Resume::Snapshot
-    } else if cursor.seen > *server_seen {
+    let comparable = cursor.lineage == *lineage && !cursor.seen.is_zero();
+    if comparable && cursor.seen > *server_seen {
         Resume::CatchUpFirst
-    } else {
+    } else if comparable && cursor.trim == trim {
         Resume::Delta
+    } else if !cursor.held.is_empty() {
+        Resume::Difference
+    } else {
+        Resume::Snapshot
     }
+}
+
+/// A consumer was ahead of a server, which then asked the API server how far it is: did history go back?
+///
+/// Only a consistent list that was begun after the consumer came may answer.
+pub fn history_went_back(asked: &Version, api_server: &Version) -> bool {
+    api_server < asked
 }
 
 /// May a pusher that holds `held` take `next`? Only if `next` has seen every change that `held` was made from, in
@@ -86,9 +109,17 @@ pub fn may_follow(held: &Inputs, next: &Inputs) -> bool {
         || held.frontiers.0.iter().all(|(collection, frontier)| next.frontiers.get(collection).seen >= frontier.changed)
 }
 
-/// Equal inputs must give equal configs; a pair of commits that breaks this is a defect worth a counter.
+/// Were two commits made from the same objects, at the same minute, by the same software with the same settings?
+///
+/// Frontiers need not be equal: where each side has seen every change of the other, nothing altered in between.
+pub fn same_inputs(a: &Inputs, b: &Inputs) -> bool {
+    let rest = |inputs: &Inputs| (inputs.settings, inputs.feedback, inputs.minute);
+    a.lineage == b.lineage && rest(a) == rest(b) && a.software == b.software && may_follow(a, b) && may_follow(b, a)
+}
+
+/// Same inputs must give equal configs; a pair of commits that breaks this is a defect worth a counter.
 pub fn agree(a: &Commit, b: &Commit) -> bool {
-    a.inputs != b.inputs || (a.content == b.content && a.entities == b.entities)
+    !same_inputs(&a.inputs, &b.inputs) || (a.content == b.content && a.entities == b.entities)
 }
 
 #[cfg(test)]
@@ -107,6 +138,7 @@ mod tests {
             lineage: Lineage("a".into()),
             trim: Digest(1),
             seen: v(seen),
+            held: Vec::new(),
         }
     }
 
@@ -117,6 +149,13 @@ mod tests {
     }
 
     #[test]
+    fn old_news_change_nothing_even_where_trimming_kept_an_older_version() {
+        assert!(!delete_wins(&v(5), &v(9), &v(7)), "it was deleted at 7 and came back at 8, equal to what it was");
+        assert!(!upsert_wins(Some(&v(5)), &v(9), &v(7)));
+        assert!(delete_wins(&v(5), &v(9), &v(10)));
+    }
+
+    #[test]
     fn a_cursor_of_another_history_or_trimming_means_nothing() {
         let here = Lineage("a".into());
         assert_eq!(resume(&cursor(5), &here, Digest(1), &v(7)), Resume::Delta);
@@ -124,6 +163,31 @@ mod tests {
         assert_eq!(resume(&cursor(5), &Lineage("b".into()), Digest(1), &v(7)), Resume::Snapshot);
         assert_eq!(resume(&cursor(5), &here, Digest(2), &v(7)), Resume::Snapshot);
         assert_eq!(resume(&cursor(0), &here, Digest(1), &v(7)), Resume::Snapshot);
+    }
+
+    #[test]
+    fn nobody_is_set_back_by_a_server_that_is_behind_even_to_be_told_everything() {
+        let here = Lineage("a".into());
+        assert_eq!(resume(&cursor(8), &here, Digest(2), &v(7)), Resume::CatchUpFirst);
+        assert!(history_went_back(&v(8), &v(7)) && !history_went_back(&v(8), &v(8)));
+    }
+
+    #[test]
+    fn a_cursor_of_another_translator_tells_what_is_held() {
+        let cursor = Cursor { held: vec![Digest(3)], ..cursor(8) };
+        assert_eq!(resume(&cursor, &Lineage("b".into()), Digest(1), &v(2)), Resume::Difference);
+    }
+
+    #[test]
+    fn commits_of_the_same_objects_must_agree_though_one_has_seen_further() {
+        let commit = |seen, changed, content| Commit {
+            inputs: inputs(seen, changed),
+            content: SetDigest(Digest(content)),
+            ..Commit::default()
+        };
+        assert!(!agree(&commit(9, 5, 1), &commit(7, 5, 2)), "nothing changed after 5");
+        assert!(agree(&commit(9, 8, 1), &commit(7, 5, 2)), "one has not seen 8");
+        assert!(agree(&commit(9, 5, 1), &commit(7, 5, 1)));
     }
 
     #[test]

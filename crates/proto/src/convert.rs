@@ -115,6 +115,24 @@ pub fn frontier_from_wire(frontier: Option<v1::Frontier>) -> Result<Frontier, In
     Ok(frontier)
 }
 
+/// Digests one after the other, 16 bytes each.
+pub fn digests_to_wire(digests: &[Digest]) -> Vec<u8> {
+    digests.iter().flat_map(|digest| digest.0.to_be_bytes()).collect()
+}
+
+/// Reads digests of 16 bytes each.
+///
+/// # Errors
+/// When there are some bytes too many.
+pub fn digests_from_wire(field: &'static str, bytes: &[u8]) -> Result<Vec<Digest>, InvalidFrame> {
+    let (digests, rest) = bytes.as_chunks();
+    if rest.is_empty() {
+        Ok(digests.iter().map(|digest| Digest(u128::from_be_bytes(*digest))).collect())
+    } else {
+        Err(InvalidFrame::bad(field, format!("{} bytes are no digests of 16", bytes.len())))
+    }
+}
+
 impl From<&Cursor> for v1::Cursor {
     fn from(cursor: &Cursor) -> Self {
         Self {
@@ -122,6 +140,7 @@ impl From<&Cursor> for v1::Cursor {
             lineage: cursor.lineage.to_string(),
             trim: cursor.trim.to_string(),
             seen: cursor.seen.to_string(),
+            held: digests_to_wire(&cursor.held),
         }
     }
 }
@@ -134,6 +153,7 @@ impl TryFrom<v1::Cursor> for Cursor {
             lineage: Lineage(cursor.lineage),
             trim: digest("cursor.trim", &cursor.trim)?,
             seen: version("cursor.seen", &cursor.seen)?,
+            held: digests_from_wire("cursor.held", &cursor.held)?,
         })
     }
 }

@@ -4,7 +4,9 @@
 
 mod convert;
 
-pub use convert::{InvalidFrame, frontier_from_wire, key_from_wire, since_1970, timestamp};
+pub use convert::{
+    InvalidFrame, digests_from_wire, digests_to_wire, frontier_from_wire, key_from_wire, since_1970, timestamp,
+};
 
 /// Generated from `proto/silverback/v1`.
 #[allow(missing_docs, clippy::all, unreachable_pub)]

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
 use silverback_gateway::ConfigBody;
 use silverback_kong::{EntityKey, Rendered, document};
 use silverback_model::{Commit, rules};
 use silverback_service::Context;
+use silverback_service::streaming::Following;
 use silverback_sync::client::{Event, Follower};
 use silverback_sync::{Delta, Received};
 use tokio::sync::watch;
@@ -33,6 +35,8 @@ pub(crate) struct Configs {
     body: Option<ConfigBody>,
     /// When the oldest change that was received and not handed on was made.
     changed_at: Option<Duration>,
+    refused: Counter,
+    contradictions: Counter,
 }
 
 impl Configs {
@@ -54,10 +58,12 @@ impl Configs {
         }
         if let Some(held) = &self.accepted {
             if !rules::may_follow(&held.inputs, &commit.inputs) {
+                self.refused.inc();
                 tracing::info!(generation = %commit.generation, "this translator has not seen all that the last configuration was made from; waiting for it");
                 return None;
             }
             if !rules::agree(held, &commit) {
+                self.contradictions.inc();
                 tracing::error!(
                     held = %held.content, next = %commit.content,
                     "two translators made different configurations of equal inputs: one of them is defective"
@@ -93,9 +99,22 @@ pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Ar
     const WHAT: &str = "pusher";
     context.readiness.block(WHAT, "no translator was reached yet");
     let mut configs = Configs::default();
+    context.metrics.register(
+        "silverback_pusher_commits_refused",
+        "Configurations that had not seen all that the last one was made from",
+        configs.refused.clone(),
+    );
+    context.metrics.register(
+        "silverback_pusher_commits_contradicting",
+        "Configurations that differ from one made from the same objects",
+        configs.contradictions.clone(),
+    );
+    let mut following = Following::register(&context.metrics, "pusher");
     let mut lost = String::new();
     loop {
-        match follower.next().await {
+        let event = follower.next().await;
+        following.observe(&event, &follower);
+        match event {
             Event::Connected { server } => {
                 tracing::info!(translator = server, held = follower.replica().len(), "following a translator");
                 lost.clear();
@@ -126,7 +145,13 @@ pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Ar
                     context.readiness.clear(WHAT);
                 }
             }
-            Event::Received(_) => (),
+            Event::Compared { other, agrees: false } => {
+                tracing::error!(
+                    other,
+                    "another translator makes another configuration of the same objects: one of them is defective"
+                );
+            }
+            Event::Received(_) | Event::Compared { .. } => (),
         }
     }
 }

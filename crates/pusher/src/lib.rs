@@ -20,8 +20,7 @@ use silverback_lease::{Elector, LeaseName, Naming};
 use silverback_proto::v1::gateways_server::GatewaysServer;
 use silverback_service::Context;
 use silverback_service::grpc::GrpcServer;
-use silverback_sync::Mode;
-use silverback_sync::client::{Follower, Servers, watch_config};
+use silverback_sync::client::{Follower, Hop, Servers};
 use tokio::sync::watch;
 
 pub use args::{ElectionArgs, Force, GatewayArgs, PusherArgs};
@@ -94,7 +93,7 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
         routes.add_service(GatewaysServer::new(service));
     });
     let servers = Servers { urls: args.translator_url.clone(), tls: None, client: "pusher".into() };
-    let follower = Follower::new(servers, watch_config, Mode::PerCommit);
+    let follower = Follower::new(servers, Hop::Config);
     let followed = async {
         tokio::select! {
             () = follow::run(follower, desired_tx, &context) => (),

@@ -10,6 +10,7 @@ pub mod kic_flags;
 pub mod metrics;
 pub mod readiness;
 pub mod shutdown;
+pub mod streaming;
 pub mod telemetry;
 pub mod values;
 

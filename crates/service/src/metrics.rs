@@ -22,6 +22,11 @@ impl Metrics {
         registry.register_with_unit(name, help, Unit::Seconds, metric);
     }
 
+    /// Has `collector` asked at each scrape.
+    pub fn register_collector(&self, collector: impl prometheus_client::collector::Collector) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(collector));
+    }
+
     /// Everything as text.
     ///
     /// # Errors

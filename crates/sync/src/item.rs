@@ -37,6 +37,19 @@ impl Item {
         self.digest
     }
 
+    /// Names key, body and sources: all that a consumer may hold of it.
+    pub fn seal(&self) -> Digest {
+        if self.sources.is_empty() {
+            return self.digest;
+        }
+        let digest = self.digest.0.to_be_bytes();
+        let sources = self.sources.iter().flat_map(|source| {
+            let (object, key) = (&source.object, &source.object.key);
+            [&object.kind, &key.namespace, &key.name, &source.uid, &source.version].map(|part| part.as_bytes())
+        });
+        Digest::of_parts(std::iter::once(&digest[..]).chain(sources))
+    }
+
     /// The wire form.
     pub fn to_wire(&self) -> v1::Item {
         v1::Item {

@@ -5,18 +5,25 @@
 //! Knows neither Kubernetes nor Kong: an item is a key, a version and a canonical body.
 
 pub mod client;
+mod collection;
+mod held;
 mod item;
 mod outbox;
 mod publisher;
 mod replica;
+mod scout;
 pub mod server;
 
+pub use collection::{Change, CollectionView, Outcome, State};
 pub use item::Item;
-pub use publisher::{Change, CollectionView, Outcome, Publisher, State, SubscriberId};
-pub use replica::{Delta, Desync, Mode, Received, Replica};
+pub use outbox::Backlog;
+pub use publisher::{Publisher, SubscriberId};
+pub use replica::{Delta, Desync, Mode, Received, Replica, Tally};
 pub use server::SharedPublisher;
 
 #[cfg(test)]
 mod convergence;
+#[cfg(test)]
+mod over_grpc;
 #[cfg(test)]
 mod together;

@@ -8,27 +8,82 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use silverback_model::{CollectionId, Commit, Cursor, Digest, Lineage, ObjectKey, Version, rules};
-use silverback_proto::timestamp;
 use silverback_proto::v1::{self, begin::View, watch_response::Frame};
+use silverback_proto::{digests_to_wire, timestamp};
 
 use crate::Item;
-use crate::publisher::{Collection, State};
+use crate::collection::{Collection, State, Touch};
 
 /// At most this many objects, and about this many bytes, go into one frame.
 const BATCH_ITEMS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
 
+/// What a slow subscriber costs the server, in keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// On their way: keys of the state that is being delivered.
+    pub under_way: usize,
+    /// Keys that changed since.
+    pub pending: usize,
+}
+
+impl Backlog {
+    /// Both.
+    pub fn total(&self) -> usize {
+        self.under_way + self.pending
+    }
+}
+
+/// Keys of one collection that changed since its state was last swapped into the queue, and whether they were part of
+/// that state. One that came and went since then is forgotten: the subscriber never heard of it.
 #[derive(Debug, Default)]
 struct Marks {
-    keys: BTreeSet<ObjectKey>,
-    frontier: bool,
+    keys: BTreeMap<ObjectKey, bool>,
     /// When the oldest change of a key was learned of.
     changed_at: Option<Duration>,
 }
 
+impl Marks {
+    fn add(&mut self, touch: &Touch) {
+        match touch {
+            Touch::Put { key, held } => {
+                self.keys.entry(key.clone()).or_insert(*held);
+            }
+            Touch::Taken(key) if self.keys.get(key) == Some(&false) => {
+                self.keys.remove(key);
+            }
+            Touch::Taken(key) => {
+                self.keys.insert(key.clone(), true);
+            }
+        }
+    }
+}
+
+/// A collection as it was last swapped into the queue.
+#[derive(Debug)]
+struct Told {
+    state: State,
+    count: usize,
+}
+
+/// What travels between two frames that frame it, taken apart as it is sent.
+#[derive(Debug, Default)]
+struct Parcel {
+    items: VecDeque<Arc<Item>>,
+    gone: Vec<ObjectKey>,
+    unchanged: Vec<ObjectKey>,
+    dropped: Vec<Digest>,
+}
+
+impl Parcel {
+    fn len(&self) -> usize {
+        self.items.len() + self.gone.len() + self.unchanged.len() + self.dropped.len()
+    }
+}
+
 #[derive(Debug)]
 enum Queued {
-    Items { collection: CollectionId, items: VecDeque<Arc<Item>>, gone: Vec<ObjectKey>, unchanged: Vec<ObjectKey> },
+    Parcel(CollectionId, Parcel),
     Frame(Box<Frame>),
 }
 
@@ -37,14 +92,17 @@ enum Queued {
 pub(crate) struct Outbox {
     /// Cursors of collections whose view was not sent yet.
     cursors: BTreeMap<CollectionId, Cursor>,
-    /// Collections whose view was sent, with the state it was sent in.
-    live: BTreeMap<CollectionId, State>,
+    /// Collections whose view was sent.
+    told: BTreeMap<CollectionId, Told>,
     marks: BTreeMap<CollectionId, Marks>,
+    /// A commit is still to be told.
     committed: bool,
     /// Of the commits that were not sent yet, the oldest change.
     changed_at: Option<Duration>,
     /// Whether the catalog was sent.
     introduced: bool,
+    /// Whether the last frame is queued: the subscriber is to go elsewhere.
+    away: bool,
     queue: VecDeque<Queued>,
 }
 
@@ -52,26 +110,25 @@ impl Outbox {
     pub(crate) fn new(cursors: BTreeMap<CollectionId, Cursor>) -> Self {
         Self {
             cursors,
-            live: BTreeMap::new(),
+            told: BTreeMap::new(),
             marks: BTreeMap::new(),
             committed: true,
             changed_at: None,
             introduced: false,
+            away: false,
             queue: VecDeque::new(),
         }
     }
 
-    /// Notes that a collection moved; `keys` are those whose item is different now, since `now`.
-    pub(crate) fn touch(&mut self, collection: &CollectionId, keys: &[ObjectKey], now: Duration) {
-        if !self.live.contains_key(collection) {
-            return; // its whole view is still to come
-        }
+    /// Notes that a collection, of `live` keys now, moved at `now`.
+    pub(crate) fn touch(&mut self, collection: &CollectionId, touched: &[Touch], live: usize, now: Duration) {
+        let Some(told) = self.told.get(collection) else { return }; // its whole view is still to come
         let marks = self.marks.entry(collection.clone()).or_default();
-        marks.frontier = true;
-        if !keys.is_empty() {
+        touched.iter().for_each(|touch| marks.add(touch));
+        if !touched.is_empty() {
             marks.changed_at.get_or_insert(now);
         }
-        marks.keys.extend(keys.iter().cloned());
+        debug_assert!(rules::pending_is_bounded(marks.keys.len(), live, told.count), "{collection}: a mark too many");
     }
 
     /// Notes a commit, and when the oldest change that it brings was made.
@@ -81,24 +138,22 @@ impl Outbox {
     }
 
     pub(crate) fn send_away(&mut self, reason: &str) {
-        let frame = Frame::GoAway(v1::GoAway { reason: reason.to_owned() });
-        self.queue.push_back(Queued::Frame(Box::new(frame)));
+        if !std::mem::replace(&mut self.away, true) {
+            self.queue_frame(Frame::GoAway(v1::GoAway { reason: reason.to_owned() }));
+        }
     }
 
-    pub(crate) fn is_drained(&self) -> bool {
-        self.queue.is_empty()
+    /// Whether everything queued was sent, and more may follow.
+    pub(crate) fn wants_more(&self) -> bool {
+        self.queue.is_empty() && !self.away
     }
 
-    pub(crate) fn backlog(&self) -> usize {
-        let queued: usize = self
-            .queue
-            .iter()
-            .map(|queued| match queued {
-                Queued::Items { items, gone, unchanged, .. } => items.len() + gone.len() + unchanged.len(),
-                Queued::Frame(_) => 1,
-            })
-            .sum();
-        queued + self.marks.values().map(|marks| marks.keys.len()).sum::<usize>()
+    pub(crate) fn backlog(&self) -> Backlog {
+        let under_way = self.queue.iter().map(|queued| match queued {
+            Queued::Parcel(_, parcel) => parcel.len(),
+            Queued::Frame(_) => 0,
+        });
+        Backlog { under_way: under_way.sum(), pending: self.marks.values().map(|marks| marks.keys.len()).sum() }
     }
 
     /// Swaps everything marked for frames of the state as it is now, closed by the commit if there is a new one.
@@ -118,8 +173,8 @@ impl Outbox {
         }
         let first = self.queue.len();
         for (id, collection) in collections {
-            match self.live.get(id) {
-                Some(sent) if *sent == collection.state => self.queue_changes(id, collection),
+            match self.told.get(id) {
+                Some(told) if told.state == collection.state => self.queue_changes(id, collection, lineage),
                 _ => self.queue_view(id, collection, lineage, trim),
             }
         }
@@ -131,19 +186,19 @@ impl Outbox {
         }
     }
 
-    /// The collections of which the subscriber has seen more than is known here.
+    /// The cursors of collections of which the subscriber has seen more than is known here.
     pub(crate) fn ahead<'a>(
         &'a self,
         lineage: &'a Lineage,
         trim: Digest,
         collections: &'a BTreeMap<CollectionId, Collection>,
-    ) -> impl Iterator<Item = &'a CollectionId> {
-        let ahead = move |cursor: &Cursor, collection: &Collection| {
-            collection.state == State::Complete
-                && rules::resume(cursor, lineage, trim, &collection.frontier.seen) == rules::Resume::CatchUpFirst
-        };
-        let behind = move |(id, cursor)| collections.get(id).is_some_and(|collection| ahead(cursor, collection));
-        self.cursors.iter().filter(move |(id, cursor)| behind((id, cursor))).map(|(id, _)| id)
+    ) -> impl Iterator<Item = &'a Cursor> {
+        self.cursors.values().filter(move |cursor| {
+            let complete = collections.get(&cursor.collection).filter(|collection| collection.state == State::Complete);
+            complete.is_some_and(|collection| {
+                rules::resume(cursor, lineage, trim, &collection.frontier.seen) == rules::Resume::CatchUpFirst
+            })
+        })
     }
 
     /// Makes everything queued from `first` on count at once.
@@ -155,58 +210,41 @@ impl Outbox {
                 Frame::Absent(absent) => Some(&mut absent.continues),
                 _ => None,
             },
-            Queued::Items { .. } => None,
+            Queued::Parcel(..) => None,
         };
         self.queue.range_mut(first..).rev().filter_map(closing).skip(1).for_each(|continues| *continues = true);
     }
 
     fn queue_view(&mut self, id: &CollectionId, collection: &Collection, lineage: &Lineage, trim: Digest) {
         self.marks.remove(id);
-        match collection.state {
-            State::Starting => return,
-            State::Absent => {
-                let frontier = Some((&collection.frontier).into());
-                self.queue_frame(Frame::Absent(v1::Absent { collection: Some(id.into()), frontier, continues: false }));
-            }
-            State::Complete => {
-                let cursor = self.cursors.remove(id);
-                let delta = |cursor: &Cursor| {
-                    rules::resume(cursor, lineage, trim, &collection.frontier.seen) == rules::Resume::Delta
-                };
-                let since = cursor.filter(delta).map(|cursor| cursor.seen);
-                self.queue_whole(id, collection, lineage, trim, since.as_ref());
-            }
+        if collection.state == State::Starting {
+            return;
         }
-        self.live.insert(id.clone(), collection.state.clone());
-    }
-
-    fn queue_whole(
-        &mut self,
-        id: &CollectionId,
-        collection: &Collection,
-        lineage: &Lineage,
-        trim: Digest,
-        since: Option<&Version>,
-    ) {
-        let view = if since.is_some() { View::Delta } else { View::Snapshot };
+        let cursor = self.cursors.get(id);
+        let resume = match cursor {
+            Some(cursor) => rules::resume(cursor, lineage, trim, &collection.frontier.seen),
+            None => rules::Resume::Snapshot,
+        };
+        if resume == rules::Resume::CatchUpFirst {
+            return; // the kind may have been installed since it was found absent here
+        }
+        let cursor = self.cursors.remove(id);
+        self.told(id, collection);
+        if collection.state == State::Absent {
+            return self.queue_absent(id, collection, lineage);
+        }
+        let (view, parcel) = match (resume, cursor) {
+            (rules::Resume::Delta, Some(cursor)) => (View::Delta, since(collection, &cursor.seen)),
+            (rules::Resume::Difference, Some(cursor)) => (View::Difference, beyond(collection, &cursor.held)),
+            _ => (View::Snapshot, everything(collection)),
+        };
         self.queue_frame(Frame::Begin(v1::Begin {
             collection: Some(id.into()),
             lineage: lineage.to_string(),
             trim: trim.to_string(),
             view: view.into(),
         }));
-        let (items, rest): (Vec<_>, Vec<_>) = collection
-            .items
-            .values()
-            .cloned()
-            .partition(|item| since.is_none_or(|seen| collection.is_news(item, seen)));
-        let unchanged = rest.into_iter().map(|item| item.key.clone()).collect();
-        self.queue.push_back(Queued::Items {
-            collection: id.clone(),
-            items: items.into(),
-            gone: Vec::new(),
-            unchanged,
-        });
+        self.queue.push_back(Queued::Parcel(id.clone(), parcel));
         self.queue_frame(Frame::End(v1::End {
             collection: Some(id.into()),
             frontier: Some((&collection.frontier).into()),
@@ -219,20 +257,37 @@ impl Outbox {
         }
     }
 
-    fn queue_changes(&mut self, id: &CollectionId, collection: &Collection) {
+    fn queue_changes(&mut self, id: &CollectionId, collection: &Collection, lineage: &Lineage) {
         let Some(marks) = self.marks.remove(id) else { return };
-        let mut items = VecDeque::new();
-        let mut gone = Vec::new();
-        for key in marks.keys {
+        self.told(id, collection);
+        if collection.state == State::Absent {
+            return self.queue_absent(id, collection, lineage);
+        }
+        let mut parcel = Parcel::default();
+        for key in marks.keys.into_keys() {
             match collection.items.get(&key) {
-                Some(item) => items.push_back(item.clone()),
-                None => gone.push(key),
+                Some(item) => parcel.items.push_back(item.clone()),
+                None => parcel.gone.push(key),
             }
         }
-        if !items.is_empty() || !gone.is_empty() {
-            self.queue.push_back(Queued::Items { collection: id.clone(), items, gone, unchanged: Vec::new() });
+        if parcel.len() > 0 {
+            self.queue.push_back(Queued::Parcel(id.clone(), parcel));
         }
         self.queue_progress(id, collection, marks.changed_at);
+    }
+
+    fn told(&mut self, id: &CollectionId, collection: &Collection) {
+        let told = Told { state: collection.state.clone(), count: collection.items.len() };
+        self.told.insert(id.clone(), told);
+    }
+
+    fn queue_absent(&mut self, id: &CollectionId, collection: &Collection, lineage: &Lineage) {
+        self.queue_frame(Frame::Absent(v1::Absent {
+            collection: Some(id.into()),
+            frontier: Some((&collection.frontier).into()),
+            lineage: lineage.to_string(),
+            continues: false,
+        }));
     }
 
     fn queue_progress(&mut self, id: &CollectionId, collection: &Collection, changed_at: Option<Duration>) {
@@ -254,17 +309,13 @@ impl Outbox {
     /// The next frame to send.
     pub(crate) fn pop(&mut self) -> Option<v1::WatchResponse> {
         loop {
-            let frame = match self.queue.front_mut()? {
-                Queued::Frame(_) => match self.queue.pop_front() {
-                    Some(Queued::Frame(frame)) => *frame,
-                    _ => continue,
-                },
-                Queued::Items { collection, items, gone, unchanged } => {
-                    if items.is_empty() && gone.is_empty() && unchanged.is_empty() {
-                        self.queue.pop_front();
-                        continue;
-                    }
-                    Frame::Batch(next_batch(collection, items, gone, unchanged))
+            let frame = match self.queue.pop_front()? {
+                Queued::Frame(frame) => *frame,
+                Queued::Parcel(_, parcel) if parcel.len() == 0 => continue,
+                Queued::Parcel(collection, mut parcel) => {
+                    let batch = next_batch(&collection, &mut parcel);
+                    self.queue.push_front(Queued::Parcel(collection, parcel));
+                    Frame::Batch(batch)
                 }
             };
             return Some(v1::WatchResponse { frame: Some(frame), traceparent: String::new() });
@@ -272,28 +323,45 @@ impl Outbox {
     }
 }
 
-fn next_batch(
-    collection: &CollectionId,
-    items: &mut VecDeque<Arc<Item>>,
-    gone: &mut Vec<ObjectKey>,
-    unchanged: &mut Vec<ObjectKey>,
-) -> v1::Batch {
+fn everything(collection: &Collection) -> Parcel {
+    Parcel { items: collection.items.values().cloned().collect(), ..Parcel::default() }
+}
+
+/// What is newer than a version, and the keys of all else.
+fn since(collection: &Collection, seen: &Version) -> Parcel {
+    let (newer, rest): (Vec<_>, Vec<_>) = collection.items.values().partition(|item| collection.is_news(item, seen));
+    Parcel {
+        items: newer.into_iter().cloned().collect(),
+        unchanged: rest.into_iter().map(|item| item.key.clone()).collect(),
+        ..Parcel::default()
+    }
+}
+
+/// What is not among the items held, and which of those are none any more.
+fn beyond(collection: &Collection, held: &[Digest]) -> Parcel {
+    let mut dropped: BTreeSet<Digest> = held.iter().copied().collect();
+    let items = collection.items.values().filter(|item| !dropped.remove(&item.seal())).cloned().collect();
+    Parcel { items, dropped: dropped.into_iter().collect(), ..Parcel::default() }
+}
+
+fn next_batch(collection: &CollectionId, parcel: &mut Parcel) -> v1::Batch {
     let mut batch = v1::Batch { collection: Some(collection.into()), ..v1::Batch::default() };
     let mut bytes = 0;
     while batch.upserts.len() < BATCH_ITEMS && bytes < BATCH_BYTES {
-        let Some(item) = items.pop_front() else { break };
+        let Some(item) = parcel.items.pop_front() else { break };
         bytes += item.body.len() + 128;
         batch.upserts.push(item.to_wire());
     }
-    if items.is_empty() {
-        // Keys are small: sixteen times as many fit into a frame.
-        batch.deletes = take_keys(gone);
-        batch.unchanged = take_keys(unchanged);
+    if parcel.items.is_empty() {
+        batch.deletes = take(&mut parcel.gone).iter().map(v1::Key::from).collect();
+        batch.unchanged = take(&mut parcel.unchanged).iter().map(v1::Key::from).collect();
+        batch.dropped = digests_to_wire(&take(&mut parcel.dropped));
     }
     batch
 }
 
-fn take_keys(keys: &mut Vec<ObjectKey>) -> Vec<v1::Key> {
-    let rest = keys.split_off(keys.len().min(BATCH_ITEMS * 16));
-    std::mem::replace(keys, rest).iter().map(v1::Key::from).collect()
+/// As many keys as fit into a frame, which are sixteen times as many as items since they are small.
+fn take<T>(all: &mut Vec<T>) -> Vec<T> {
+    let rest = all.split_off(all.len().min(BATCH_ITEMS * 16));
+    std::mem::replace(all, rest)
 }

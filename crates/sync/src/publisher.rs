@@ -1,134 +1,16 @@
-//! The serving side: collections, their frontiers, and what each subscriber still has to be told.
+//! The serving side: collections, and subscribers that are told of them.
 //!
 //! A subscriber has at most one pending operation per key, whatever the number of events; the pending set is swapped
-//! whole, so that a commit is never torn. Memory is bounded by live keys plus those being delivered.
+//! whole, so that a commit is never torn. Memory is bounded by live keys plus those last delivered.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use silverback_model::{CollectionId, Commit, Cursor, Digest, Frontier, Lineage, ObjectKey, SetDigest, Version, rules};
+use silverback_model::{CollectionId, Commit, Cursor, Digest, Frontiers, Inputs, Lineage, SetDigest, Version, rules};
 use silverback_proto::v1;
 
-use crate::Item;
-use crate::outbox::Outbox;
-
-/// What a source learned about a collection.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// A complete list as of `version`.
-    Replace {
-        /// Every object.
-        items: Vec<Item>,
-        /// Version of the list.
-        version: Version,
-    },
-    /// An object was added or altered at its version.
-    Upsert(Item),
-    /// An object was deleted.
-    Delete {
-        /// Which.
-        key: ObjectKey,
-        /// When.
-        version: Version,
-    },
-    /// All that changed at one version, later than all before.
-    Step {
-        /// Objects added or altered.
-        upserts: Vec<Item>,
-        /// Objects deleted.
-        deletes: Vec<ObjectKey>,
-        /// When.
-        version: Version,
-    },
-    /// Objects that began to be held, or ceased to, without having changed: the frontier has passed them and stays.
-    Rescope {
-        /// Objects at versions that the frontier has passed.
-        entered: Vec<Item>,
-        /// Objects that are held no longer.
-        left: Vec<ObjectKey>,
-    },
-    /// Nothing happened up to this version.
-    Bookmark(Version),
-    /// The collection cannot be brought up to date; what is known is kept.
-    Stale(String),
-    /// The kind is not installed, as of this version of the collection of CRDs.
-    Absent(Version),
-}
-
-/// What a change did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// An object, or what is known of the collection, is different now.
-    Altered,
-    /// At most the frontier moved.
-    Unaltered,
-    /// A complete list is older than the frontier: this is another history, e.g. an etcd restored from a backup.
-    /// Nothing was done; begin a new lineage.
-    WentBack,
-}
-
-/// How complete a collection is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Never yet seen whole.
-    Starting,
-    /// Seen whole.
-    Complete,
-    /// The kind is not installed.
-    Absent,
-}
-
-#[derive(Debug)]
-pub(crate) struct Collection {
-    pub(crate) items: BTreeMap<ObjectKey, Arc<Item>>,
-    pub(crate) frontier: Frontier,
-    pub(crate) digest: SetDigest,
-    pub(crate) state: State,
-    pub(crate) stale: Option<String>,
-    /// Of objects that began to be held late: how far the collection was known then.
-    entered: BTreeMap<ObjectKey, Version>,
-}
-
-impl Default for Collection {
-    fn default() -> Self {
-        Self {
-            items: BTreeMap::new(),
-            frontier: Frontier::default(),
-            digest: SetDigest::default(),
-            state: State::Starting,
-            stale: None,
-            entered: BTreeMap::new(),
-        }
-    }
-}
-
-/// A collection as people and checks see it.
-#[derive(Clone, Debug)]
-pub struct CollectionView<'a> {
-    /// Objects by key.
-    pub items: &'a BTreeMap<ObjectKey, Arc<Item>>,
-    /// How far it is known.
-    pub frontier: &'a Frontier,
-    /// Digest of its objects.
-    pub digest: SetDigest,
-    /// How complete it is.
-    pub state: &'a State,
-    /// Why it cannot be brought up to date right now.
-    pub stale: Option<&'a str>,
-}
-
-impl CollectionView<'_> {
-    /// The answer to "may anything be derived from this?".
-    pub fn completeness(&self) -> rules::Completeness {
-        match self.state {
-            State::Starting => rules::Completeness::Never,
-            State::Complete => rules::Completeness::Whole { stale: self.stale.is_some() },
-            State::Absent => rules::Completeness::Absent,
-        }
-    }
-}
+use crate::collection::{Change, Collection, CollectionView, Outcome, State};
+use crate::outbox::{Backlog, Outbox};
 
 /// Names a subscriber of one publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +26,8 @@ pub struct Publisher {
     subscribers: BTreeMap<SubscriberId, Outbox>,
     next_subscriber: u64,
     now: Duration,
+    /// Why subscribers are turned away: this process stops.
+    closed: Option<String>,
 }
 
 /// Whether subscribers are told of changes one by one, or only of what a commit closed.
@@ -166,6 +50,7 @@ impl Publisher {
             subscribers: BTreeMap::new(),
             next_subscriber: 0,
             now: Duration::ZERO,
+            closed: None,
         }
     }
 
@@ -186,12 +71,12 @@ impl Publisher {
 
     /// Every collection, in order.
     pub fn collections(&self) -> impl Iterator<Item = (&CollectionId, CollectionView<'_>)> {
-        self.collections.iter().map(|(id, collection)| (id, view(collection)))
+        self.collections.iter().map(|(id, collection)| (id, collection.view()))
     }
 
     /// One collection.
     pub fn collection(&self, id: &CollectionId) -> Option<CollectionView<'_>> {
-        self.collections.get(id).map(view)
+        self.collections.get(id).map(Collection::view)
     }
 
     /// The last commit.
@@ -203,6 +88,35 @@ impl Publisher {
         }
     }
 
+    /// Where a consumer would be that followed this publisher now: how far everything is known, and what it adds up to.
+    pub fn head(&self) -> Commit {
+        if let Some(commit) = self.commit() {
+            return commit.clone();
+        }
+        let known = self.collections.iter().filter(|(_, collection)| collection.state != State::Starting);
+        let frontiers = known.map(|(id, collection)| (id.clone(), collection.frontier.clone())).collect();
+        let inputs = Inputs {
+            lineage: self.lineage.clone(),
+            frontiers: Frontiers(frontiers),
+            settings: self.trim,
+            ..Inputs::default()
+        };
+        let content = SetDigest::of(self.collections.values().map(|collection| collection.digest.0));
+        let entities = self.collections.values().map(|collection| collection.items.len() as u64).sum();
+        Commit { inputs, content, entities, ..Commit::default() }
+    }
+
+    /// The collections of which a subscriber has seen more than this publisher, and up to which version: they are to be
+    /// listed again. A list that was begun after this and is older still means that history went back.
+    pub fn behind(&self) -> BTreeMap<CollectionId, Version> {
+        let mut behind = BTreeMap::new();
+        for cursor in self.subscribers.values().flat_map(|s| s.ahead(&self.lineage, self.trim, &self.collections)) {
+            let version: &mut Version = behind.entry(cursor.collection.clone()).or_default();
+            *version = cursor.seen.clone().max(version.clone());
+        }
+        behind
+    }
+
     /// Takes in what a source learned.
     pub fn apply(&mut self, id: &CollectionId, change: Change) -> Outcome {
         let collection = self.collections.entry(id.clone()).or_default();
@@ -212,7 +126,7 @@ impl Publisher {
         debug_assert!(rules::frontier_advances(&before, &collection.frontier), "the frontier of {id} went back");
         self.commits.open();
         for subscriber in self.subscribers.values_mut() {
-            subscriber.touch(id, &touched, self.now);
+            subscriber.touch(id, &touched, collection.items.len(), self.now);
         }
         outcome
     }
@@ -228,21 +142,21 @@ impl Publisher {
     pub fn begin_lineage(&mut self, lineage: Lineage, reason: &str) {
         self.lineage = lineage;
         self.commits.open();
-        for collection in self.collections.values_mut() {
-            // Objects stay, so that the first list tells what differs; versions of the old space do not.
-            collection.state = State::Starting;
-            collection.frontier = Frontier::default();
-            collection.entered.clear();
-            for item in collection.items.values_mut() {
-                Arc::make_mut(item).version = Version::zero();
-            }
-        }
-        self.send_away(reason);
+        self.collections.values_mut().for_each(Collection::begin_lineage);
+        self.subscribers.values_mut().for_each(|subscriber| subscriber.send_away(reason));
     }
 
-    /// Tells every subscriber to resume elsewhere.
-    pub fn send_away(&mut self, reason: &str) {
+    /// Tells every subscriber, and whoever comes later, to go elsewhere: this process stops.
+    pub fn close(&mut self, reason: &str) {
         self.subscribers.values_mut().for_each(|subscriber| subscriber.send_away(reason));
+        self.closed = Some(reason.to_owned());
+    }
+
+    /// Tells one subscriber to resume elsewhere.
+    pub fn send_away(&mut self, id: SubscriberId, reason: &str) {
+        if let Some(subscriber) = self.subscribers.get_mut(&id) {
+            subscriber.send_away(reason);
+        }
     }
 
     /// A new subscriber that holds what its cursors say.
@@ -252,15 +166,13 @@ impl Publisher {
     pub fn subscribe(&mut self, cursors: impl IntoIterator<Item = Cursor>) -> SubscriberId {
         let id = SubscriberId(self.next_subscriber);
         self.next_subscriber += 1;
-        let cursors = cursors.into_iter().map(|cursor| (cursor.collection.clone(), cursor)).collect();
-        self.subscribers.insert(id, Outbox::new(cursors));
+        let cursors: BTreeMap<_, _> = cursors.into_iter().map(|cursor| (cursor.collection.clone(), cursor)).collect();
+        let mut outbox = Outbox::new(cursors);
+        if let Some(reason) = &self.closed {
+            outbox.send_away(reason);
+        }
+        self.subscribers.insert(id, outbox);
         id
-    }
-
-    /// The collections of which a subscriber has seen more than this publisher: they are to be listed again.
-    pub fn behind(&self) -> BTreeSet<CollectionId> {
-        let subscribers = self.subscribers.values();
-        subscribers.flat_map(|outbox| outbox.ahead(&self.lineage, self.trim, &self.collections)).cloned().collect()
     }
 
     /// Forgets a subscriber.
@@ -273,15 +185,20 @@ impl Publisher {
         self.subscribers.len()
     }
 
-    /// Keys pending for a subscriber plus items being delivered to it: what its slowness costs.
-    pub fn backlog(&self, id: SubscriberId) -> usize {
-        self.subscribers.get(&id).map_or(0, Outbox::backlog)
+    /// What the slowness of a subscriber costs.
+    pub fn backlog(&self, id: SubscriberId) -> Backlog {
+        self.subscribers.get(&id).map_or_else(Backlog::default, Outbox::backlog)
+    }
+
+    /// What the slowest subscriber costs.
+    pub fn largest_backlog(&self) -> Backlog {
+        self.subscribers.values().map(Outbox::backlog).max_by_key(Backlog::total).unwrap_or_default()
     }
 
     /// The next frame for a subscriber; none when it has been told everything. `None` too when it is unknown.
     pub fn next_frame(&mut self, id: SubscriberId) -> Option<v1::WatchResponse> {
         let outbox = self.subscribers.get_mut(&id)?;
-        if outbox.is_drained() {
+        if outbox.wants_more() {
             let commit = match &self.commits {
                 Commits::None => None,
                 Commits::Open(_) => return None,
@@ -299,159 +216,4 @@ impl Commits {
             *self = Self::Open(Some(std::mem::take(last)));
         }
     }
-}
-
-fn view(collection: &Collection) -> CollectionView<'_> {
-    CollectionView {
-        items: &collection.items,
-        frontier: &collection.frontier,
-        digest: collection.digest,
-        state: &collection.state,
-        stale: collection.stale.as_deref(),
-    }
-}
-
-impl Collection {
-    fn apply(&mut self, change: Change, touched: &mut Vec<ObjectKey>) -> Outcome {
-        match change {
-            Change::Replace { items, version } => self.replace(items, &version, touched),
-            Change::Upsert(item) => self.upsert(item, touched),
-            Change::Delete { key, version } => self.delete(&key, &version, touched),
-            Change::Step { upserts, deletes, version } => self.step(upserts, &deletes, &version, touched),
-            Change::Rescope { entered, left } => self.rescope(entered, &left, touched),
-            Change::Bookmark(version) => {
-                self.frontier.see(&version);
-                outcome(self.stale.take().is_some())
-            }
-            Change::Stale(reason) => outcome(self.stale.replace(reason.clone()) != Some(reason)),
-            Change::Absent(version) => self.vanish(&version, touched),
-        }
-    }
-
-    fn replace(&mut self, items: Vec<Item>, version: &Version, touched: &mut Vec<ObjectKey>) -> Outcome {
-        if *version < self.frontier.seen && self.state == State::Complete {
-            return Outcome::WentBack;
-        }
-        let mut gone: BTreeMap<_, _> =
-            self.items.iter().map(|(key, item)| (key.clone(), item.version.clone())).collect();
-        let came_to_be = self.state != State::Complete;
-        for item in items {
-            gone.remove(&item.key);
-            self.put(item, touched);
-        }
-        for (key, held) in gone {
-            if rules::absence_deletes(&held, version) {
-                self.take(&key, touched);
-            }
-        }
-        self.state = State::Complete;
-        let recovered = self.stale.take().is_some();
-        if touched.is_empty() {
-            self.frontier.see(version)
-        } else {
-            self.frontier.change(version)
-        }
-        outcome(came_to_be || recovered || !touched.is_empty())
-    }
-
-    fn upsert(&mut self, item: Item, touched: &mut Vec<ObjectKey>) -> Outcome {
-        let version = item.version.clone();
-        let held = self.items.get(&item.key).map(|held| &held.version);
-        if rules::upsert_wins(held, &self.frontier.seen, &version) {
-            self.put(item, touched);
-        }
-        self.settle(&version, touched)
-    }
-
-    fn delete(&mut self, key: &ObjectKey, version: &Version, touched: &mut Vec<ObjectKey>) -> Outcome {
-        if self.items.get(key).is_some_and(|held| rules::delete_wins(&held.version, version)) {
-            self.take(key, touched);
-        }
-        self.settle(version, touched)
-    }
-
-    fn step(
-        &mut self,
-        upserts: Vec<Item>,
-        deletes: &[ObjectKey],
-        version: &Version,
-        touched: &mut Vec<ObjectKey>,
-    ) -> Outcome {
-        debug_assert!(*version > self.frontier.seen, "a step at {version} after {}", self.frontier.seen);
-        upserts.into_iter().for_each(|item| self.put(item, touched));
-        deletes.iter().for_each(|key| self.take(key, touched));
-        self.settle(version, touched)
-    }
-
-    fn rescope(&mut self, entered: Vec<Item>, left: &[ObjectKey], touched: &mut Vec<ObjectKey>) -> Outcome {
-        for item in entered {
-            debug_assert!(item.version <= self.frontier.seen, "{} enters before its version was seen", item.key);
-            if self.items.get(&item.key).is_none_or(|held| item.version > held.version) {
-                self.entered.insert(item.key.clone(), self.frontier.seen.clone());
-                self.put(item, touched);
-            }
-        }
-        left.iter().for_each(|key| self.take(key, touched));
-        outcome(!touched.is_empty())
-    }
-
-    /// Whether whoever knows the collection up to `seen` may lack this item of it.
-    pub(crate) fn is_news(&self, item: &Item, seen: &Version) -> bool {
-        item.version > *seen || self.entered.get(&item.key).is_some_and(|entered| entered >= seen)
-    }
-
-    fn vanish(&mut self, version: &Version, touched: &mut Vec<ObjectKey>) -> Outcome {
-        let was = std::mem::replace(&mut self.state, State::Absent);
-        let keys: Vec<_> = self.items.keys().cloned().collect();
-        keys.iter().for_each(|key| self.take(key, touched));
-        self.stale = None;
-        self.frontier = Frontier { seen: version.clone().max(self.frontier.seen.clone()), ..self.frontier.clone() };
-        if !touched.is_empty() {
-            let seen = self.frontier.seen.clone();
-            self.frontier.change(&seen);
-        }
-        outcome(was != State::Absent)
-    }
-
-    fn settle(&mut self, version: &Version, touched: &[ObjectKey]) -> Outcome {
-        let recovered = self.stale.take().is_some();
-        if touched.is_empty() {
-            self.frontier.see(version)
-        } else {
-            self.frontier.change(version)
-        }
-        outcome(recovered || !touched.is_empty())
-    }
-
-    /// Stores an item unless an equal one is held, whose older version then stays: that is what its content dates from.
-    fn put(&mut self, item: Item, touched: &mut Vec<ObjectKey>) {
-        match self.items.entry(item.key.clone()) {
-            Entry::Occupied(mut held) => {
-                if held.get().digest() == item.digest() && held.get().sources == item.sources {
-                    return;
-                }
-                self.digest.remove(held.get().digest());
-                self.digest.add(item.digest());
-                touched.push(item.key.clone());
-                held.insert(Arc::new(item));
-            }
-            Entry::Vacant(place) => {
-                self.digest.add(item.digest());
-                touched.push(item.key.clone());
-                place.insert(Arc::new(item));
-            }
-        }
-    }
-
-    fn take(&mut self, key: &ObjectKey, touched: &mut Vec<ObjectKey>) {
-        self.entered.remove(key);
-        if let Some(item) = self.items.remove(key) {
-            self.digest.remove(item.digest());
-            touched.push(key.clone());
-        }
-    }
-}
-
-fn outcome(altered: bool) -> Outcome {
-    if altered { Outcome::Altered } else { Outcome::Unaltered }
 }

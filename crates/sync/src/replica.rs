@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
 use silverback_model::{
-    CollectionId, Commit, Cursor, Digest, Frontier, Frontiers, Lineage, ObjectKey, SetDigest, Version, rules,
+    CollectionId, Commit, Cursor, Digest, Frontiers, Inputs, Lineage, ObjectKey, SetDigest, Version, rules,
 };
 use silverback_proto::v1::{self, begin::View, watch_response::Frame};
-use silverback_proto::{InvalidFrame, frontier_from_wire, since_1970};
+use silverback_proto::{InvalidFrame, digests_from_wire, frontier_from_wire, since_1970};
 
 use crate::Item;
+use crate::held::{Changed, Held, Staged};
 
 /// When changes are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,39 +81,45 @@ pub enum Desync {
         /// Our digest.
         got_digest: SetDigest,
     },
+    /// The server is behind what is held, which it should have kept to itself.
+    #[error("{collection} would go back from version {from} to {to}; what is held is kept")]
+    WentBack {
+        /// Of which collection.
+        collection: CollectionId,
+        /// How far it is known here.
+        from: Version,
+        /// How far the server says.
+        to: Version,
+    },
     /// A commit is not the sum of what was received.
     #[error("commit {0} is not the sum of what was received; everything is asked for again")]
     TornCommit(u64),
 }
 
-/// What is held of one key.
-#[derive(Clone, Debug)]
-struct Entry {
-    version: Version,
-    digest: Digest,
+impl Desync {
+    /// One word for counters: which rule was broken.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Frame(_) => "invalid_frame",
+            Self::OutOfOrder { .. } => "out_of_order",
+            Self::Mismatch { .. } => "mismatch",
+            Self::WentBack { .. } => "went_back",
+            Self::TornCommit(_) => "torn_commit",
+        }
+    }
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    lineage: Lineage,
-    trim: Digest,
-    entries: BTreeMap<ObjectKey, Entry>,
-    frontier: Frontier,
-    digest: SetDigest,
-    complete: bool,
-    absent: bool,
-    stale: Option<String>,
-    staged: Option<Staged>,
-    pending: Vec<(ObjectKey, Option<Arc<Item>>)>,
-}
-
-#[derive(Debug)]
-struct Staged {
-    lineage: Lineage,
-    trim: Digest,
-    view: View,
-    items: BTreeMap<ObjectKey, Arc<Item>>,
-    unchanged: Vec<ObjectKey>,
+/// What streams cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Views that brought everything.
+    pub snapshots: u64,
+    /// Views that brought what is newer than a cursor, or differs from what was held.
+    pub deltas: u64,
+    /// Objects or entities received.
+    pub items: u64,
+    /// Their size on the wire before compression, with all frames around them.
+    pub bytes: u64,
 }
 
 /// Follows one stream at a time, and resumes on the next.
@@ -121,9 +129,11 @@ pub struct Replica {
     /// What the server serves; none before any server said so.
     catalog: Option<Vec<CollectionId>>,
     collections: BTreeMap<CollectionId, Held>,
-    uncommitted: Vec<Delta>,
+    /// The newest of each key that was received and not handed out yet.
+    uncommitted: BTreeMap<CollectionId, BTreeMap<ObjectKey, Option<Arc<Item>>>>,
     commit: Option<Commit>,
     changed_at: Option<Duration>,
+    tally: Tally,
 }
 
 impl Replica {
@@ -133,27 +143,29 @@ impl Replica {
             mode,
             catalog: None,
             collections: BTreeMap::new(),
-            uncommitted: Vec::new(),
+            uncommitted: BTreeMap::new(),
             commit: None,
             changed_at: None,
+            tally: Tally::default(),
         }
     }
 
     /// What is held, for the next connection. Half-received views and batches are dropped.
     pub fn cursors(&mut self) -> Vec<Cursor> {
-        for held in self.collections.values_mut() {
-            held.staged = None;
-            held.pending.clear();
+        self.collections.values_mut().for_each(Held::drop_unfinished);
+        let names_items = self.mode == Mode::PerCommit;
+        self.collections.iter().filter_map(|(id, held)| held.cursor(id, names_items)).collect()
+    }
+
+    /// Where this replica is: how far everything is known, and what it adds up to.
+    pub fn head(&self) -> Commit {
+        if let Mode::PerCommit = self.mode {
+            return self.commit.clone().unwrap_or_default();
         }
-        let complete = self.collections.iter().filter(|(_, held)| held.complete);
-        complete
-            .map(|(id, held)| Cursor {
-                collection: id.clone(),
-                lineage: held.lineage.clone(),
-                trim: held.trim,
-                seen: held.frontier.seen.clone(),
-            })
-            .collect()
+        let (settings, lineage) = (self.first().map(|held| held.trim).unwrap_or_default(), self.lineage());
+        let inputs = Inputs { lineage, frontiers: self.frontiers(), settings, ..Inputs::default() };
+        let content = SetDigest::of(self.collections.values().map(|held| held.digest.0));
+        Commit { inputs, content, entities: self.len() as u64, ..Commit::default() }
     }
 
     /// How far every known collection is.
@@ -164,7 +176,16 @@ impl Replica {
 
     /// The version space of what is held; the first collection's where they differ during a change-over.
     pub fn lineage(&self) -> Lineage {
-        self.collections.values().find(|held| held.complete).map(|held| held.lineage.clone()).unwrap_or_default()
+        self.first().map(|held| held.lineage.clone()).unwrap_or_default()
+    }
+
+    fn first(&self) -> Option<&Held> {
+        self.collections.values().find(|held| held.complete)
+    }
+
+    /// What streams cost so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// How complete a collection is.
@@ -176,10 +197,11 @@ impl Replica {
         }
     }
 
-    /// Whether everything that is served was complete, or absent, once.
+    /// Whether everything that is served was complete, or absent, once, in one and the same history.
     pub fn is_whole(&self) -> bool {
-        let catalog = self.catalog.as_ref();
-        catalog.is_some_and(|catalog| rules::may_derive(catalog.iter().map(|id| self.completeness(id))))
+        let Some(catalog) = &self.catalog else { return false };
+        let lineages = catalog.iter().filter_map(|id| Some(&self.collections.get(id)?.lineage));
+        rules::may_derive(catalog.iter().map(|id| self.completeness(id))) && rules::one_history(lineages)
     }
 
     /// What is served and was never complete; everything, in a word, before any server was reached.
@@ -225,6 +247,7 @@ impl Replica {
     /// When the stream cannot be followed any longer. What did not add up has been forgotten as far as
     /// [`Replica::cursors`] is concerned, so that connecting again brings it whole.
     pub fn receive(&mut self, frame: v1::WatchResponse) -> Result<Received, Desync> {
+        self.tally.bytes += frame.encoded_len() as u64;
         let Some(frame) = frame.frame else { return Ok(Received::Nothing) }; // a kind of frame we do not know yet
         if self.uncommitted.is_empty() {
             self.changed_at = None;
@@ -252,39 +275,40 @@ impl Replica {
         let gone: Vec<_> = self.collections.keys().filter(|id| !catalog.contains(id)).cloned().collect();
         for collection in gone {
             let held = self.collections.remove(&collection).unwrap_or_default();
-            let deltas = held.entries.into_keys().map(|key| Delta { collection: collection.clone(), key, item: None });
-            self.uncommitted.extend(deltas);
+            self.stash(&collection, held.entries.into_keys().map(|key| (key, None)).collect());
         }
         self.catalog = Some(catalog);
         match self.mode {
-            Mode::PerCollection if !self.uncommitted.is_empty() => {
-                Ok(Received::Deltas(std::mem::take(&mut self.uncommitted)))
-            }
+            Mode::PerCollection if !self.uncommitted.is_empty() => Ok(Received::Deltas(self.hand_out())),
             _ => Ok(Received::Nothing),
         }
     }
 
     fn begin(&mut self, begin: v1::Begin) -> Result<Received, Desync> {
         let view = begin.view();
+        match view {
+            View::Delta | View::Difference => self.tally.deltas += 1,
+            View::Snapshot | View::Unspecified => self.tally.snapshots += 1,
+        }
         let (id, held) = self.held(begin.collection)?;
         let trim = Digest::parse(&begin.trim)
             .map_err(|error| InvalidFrame { field: "begin.trim", cause: error.to_string() })?;
-        let lineage = Lineage(begin.lineage);
-        if view == View::Delta && (!held.complete || held.lineage != lineage || held.trim != trim) {
-            return Err(Desync::OutOfOrder { collection: id, problem: "a delta view on nothing that is held" });
+        let staged = Staged::new(Lineage(begin.lineage), trim, view);
+        match held.begin(staged) {
+            true => Ok(Received::Nothing),
+            false => Err(Desync::OutOfOrder { collection: id, problem: "a delta view on nothing that is held" }),
         }
-        let (items, unchanged) = (BTreeMap::new(), Vec::new());
-        held.staged = Some(Staged { lineage, trim, view, items, unchanged });
-        Ok(Received::Nothing)
     }
 
     fn batch(&mut self, batch: v1::Batch) -> Result<Received, Desync> {
+        self.tally.items += batch.upserts.len() as u64;
         let (id, held) = self.held(batch.collection)?;
         let upserts = batch.upserts.into_iter().map(Item::from_wire).collect::<Result<Vec<_>, _>>()?;
         match &mut held.staged {
             Some(staged) => {
                 staged.items.extend(upserts.into_iter().map(|item| (item.key.clone(), Arc::new(item))));
                 staged.unchanged.extend(batch.unchanged.into_iter().map(ObjectKey::from));
+                staged.dropped.extend(digests_from_wire("batch.dropped", &batch.dropped)?);
             }
             None if held.complete => {
                 held.pending.extend(upserts.into_iter().map(|item| (item.key.clone(), Some(Arc::new(item)))));
@@ -302,9 +326,10 @@ impl Replica {
         let Some(staged) = held.staged.take() else {
             return Err(Desync::OutOfOrder { collection: id, problem: "the end of a view that never began" });
         };
-        let deltas = held.swap(staged);
-        held.frontier = frontier;
-        self.settle(id, said, deltas, end.continues)
+        let lineage = staged.lineage.clone();
+        held.advance(&id, lineage, frontier)?;
+        let changed = held.swap(staged);
+        self.settle(id, said, changed, end.continues)
     }
 
     fn progress(&mut self, progress: v1::Progress) -> Result<Received, Desync> {
@@ -316,15 +341,22 @@ impl Replica {
         if !held.complete || held.staged.is_some() {
             return Err(Desync::OutOfOrder { collection: id, problem: "progress before a whole view" });
         }
-        let mut deltas = Vec::new();
-        for (key, item) in std::mem::take(&mut held.pending) {
-            if held.store(&key, item.as_deref()) {
-                deltas.push((key, item));
-            }
-        }
-        held.frontier = frontier;
+        let lineage = held.lineage.clone();
+        held.advance(&id, lineage, frontier)?;
+        let changed = held.apply_pending();
         held.stale = Some(progress.stale).filter(|reason| !reason.is_empty());
-        self.settle(id, said, deltas, progress.continues)
+        self.settle(id, said, changed, progress.continues)
+    }
+
+    fn absent(&mut self, absent: v1::Absent) -> Result<Received, Desync> {
+        let frontier = frontier_from_wire(absent.frontier)?;
+        let served = self.lineage();
+        let (id, held) = self.held(absent.collection)?;
+        // Servers before this field was there do not say.
+        let lineage = Some(Lineage(absent.lineage)).filter(|lineage| !lineage.0.is_empty());
+        held.advance(&id, lineage.unwrap_or(served), frontier)?;
+        let changed = held.vanish();
+        self.settle(id, (0, SetDigest::default()), changed, absent.continues)
     }
 
     /// Checks the sum, and hands out what changed, unless it counts only together with what follows.
@@ -332,32 +364,20 @@ impl Replica {
         &mut self,
         collection: CollectionId,
         (said_count, said_digest): (u64, SetDigest),
-        changed: Vec<(ObjectKey, Option<Arc<Item>>)>,
+        changed: Changed,
         continues: bool,
     ) -> Result<Received, Desync> {
+        self.stash(&collection, changed);
         let held = self.collections.entry(collection.clone()).or_default();
         let (got_count, got_digest) = (held.entries.len() as u64, held.digest);
-        let deltas = changed.into_iter().map(|(key, item)| Delta { collection: collection.clone(), key, item });
-        let deltas: Vec<_> = deltas.collect();
         if !rules::view_is_whole((said_count, said_digest), (got_count, got_digest)) {
-            // Without a cursor the next connection brings a whole view; its swap finds what differs from what is held.
-            held.complete = false;
-            self.uncommitted.extend(deltas);
+            held.distrust();
             return Err(Desync::Mismatch { collection, said_count, said_digest, got_count, got_digest });
         }
-        self.uncommitted.extend(deltas);
         match self.mode {
-            Mode::PerCollection if !continues => Ok(Received::Deltas(std::mem::take(&mut self.uncommitted))),
+            Mode::PerCollection if !continues => Ok(Received::Deltas(self.hand_out())),
             _ => Ok(Received::Nothing),
         }
-    }
-
-    fn absent(&mut self, absent: v1::Absent) -> Result<Received, Desync> {
-        let frontier = frontier_from_wire(absent.frontier)?;
-        let (id, held) = self.held(absent.collection)?;
-        let changed = held.entries.keys().map(|key| (key.clone(), None)).collect();
-        *held = Held { frontier, absent: true, lineage: held.lineage.clone(), ..Held::default() };
-        self.settle(id, (0, SetDigest::default()), changed, absent.continues)
     }
 
     fn close(&mut self, commit: v1::Commit) -> Result<Received, Desync> {
@@ -365,54 +385,28 @@ impl Replica {
         let mut content = SetDigest::default();
         self.collections.values().for_each(|held| content.add(held.digest.0));
         if !rules::view_is_whole((commit.entities, commit.content), (self.len() as u64, content)) {
-            self.collections.values_mut().for_each(|held| held.complete = false);
+            self.collections.values_mut().for_each(Held::distrust);
             return Err(Desync::TornCommit(commit.generation.0));
         }
         self.commit = Some(commit.clone());
-        Ok(Received::Commit(Box::new(commit), std::mem::take(&mut self.uncommitted)))
+        Ok(Received::Commit(Box::new(commit), self.hand_out()))
+    }
+
+    fn stash(&mut self, collection: &CollectionId, changed: Changed) {
+        if !changed.is_empty() {
+            self.uncommitted.entry(collection.clone()).or_default().extend(changed);
+        }
+    }
+
+    fn hand_out(&mut self) -> Vec<Delta> {
+        let deltas = |(collection, changed): (CollectionId, BTreeMap<_, _>)| {
+            changed.into_iter().map(move |(key, item)| Delta { collection: collection.clone(), key, item })
+        };
+        std::mem::take(&mut self.uncommitted).into_iter().flat_map(deltas).collect()
     }
 }
 
 fn said(count: u64, digest: &str) -> Result<(u64, SetDigest), InvalidFrame> {
     let digest = Digest::parse(digest).map_err(|error| InvalidFrame { field: "digest", cause: error.to_string() })?;
     Ok((count, SetDigest(digest)))
-}
-
-impl Held {
-    /// Swaps a whole view in, and tells what is different from what was held.
-    fn swap(&mut self, staged: Staged) -> Vec<(ObjectKey, Option<Arc<Item>>)> {
-        let mut gone: BTreeMap<ObjectKey, ()> = self.entries.keys().map(|key| (key.clone(), ())).collect();
-        staged.unchanged.iter().filter(|_| staged.view == View::Delta).for_each(|key| {
-            gone.remove(key);
-        });
-        let mut changed = Vec::new();
-        for (key, item) in staged.items {
-            gone.remove(&key);
-            if self.store(&key, Some(&item)) {
-                changed.push((key, Some(item)));
-            }
-        }
-        for (key, ()) in gone {
-            self.store(&key, None);
-            changed.push((key, None));
-        }
-        (self.lineage, self.trim) = (staged.lineage, staged.trim);
-        (self.complete, self.absent, self.stale) = (true, false, None);
-        changed
-    }
-
-    /// Whether this made a difference.
-    fn store(&mut self, key: &ObjectKey, item: Option<&Item>) -> bool {
-        let before = match item {
-            Some(item) => {
-                self.digest.add(item.digest());
-                let entry = Entry { version: item.version.clone(), digest: item.digest() };
-                self.entries.insert(key.clone(), entry)
-            }
-            None => self.entries.remove(key),
-        };
-        let Some(before) = before else { return item.is_some() };
-        self.digest.remove(before.digest);
-        item.is_none_or(|item| item.digest() != before.digest || item.version != before.version)
-    }
 }

@@ -1,27 +1,41 @@
 //! The serving rim: one publisher, shared between its source and any number of gRPC streams.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::Stream;
 use silverback_model::Cursor;
 use silverback_proto::v1::{self, watch_response::Frame};
 use tokio::sync::watch;
+use tokio::time::Sleep;
 use tonic::Status;
 
 use crate::{Publisher, SubscriberId};
+
+/// Largest request: cursors that name every entity of a configuration, 16 bytes each.
+pub const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+/// A stream that lived this long, give or take a fifth, resumes at any server, so that consumers spread over those that
+/// were added since.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// A publisher behind a lock that is held for one step at a time, never across an await.
 #[derive(Clone)]
 pub struct SharedPublisher {
     publisher: Arc<Mutex<Publisher>>,
     moved: watch::Sender<u64>,
+    max_age: Duration,
 }
 
 impl SharedPublisher {
     /// Shares a publisher.
     pub fn new(publisher: Publisher) -> Self {
-        Self { publisher: Arc::new(Mutex::new(publisher)), moved: watch::Sender::new(0) }
+        Self { publisher: Arc::new(Mutex::new(publisher)), moved: watch::Sender::new(0), max_age: MAX_AGE }
+    }
+
+    /// The same, but streams live about this long.
+    pub fn with_max_age(self, max_age: Duration) -> Self {
+        Self { max_age, ..self }
     }
 
     /// Looks at the publisher.
@@ -62,7 +76,9 @@ impl SharedPublisher {
         let cursors = cursors.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let moved = self.moved.subscribe();
         let id = self.lock().subscribe(cursors);
-        let subscription = Subscription { shared: self.clone(), id, moved };
+        let age = self.max_age.mul_f64(rand::random_range(0.8..1.2));
+        let old = Some(Box::pin(tokio::time::sleep(age)));
+        let subscription = Subscription { shared: self.clone(), id, moved, old };
         Ok(futures::stream::unfold(Some(subscription), |subscription| async move {
             let mut subscription = subscription?;
             let frame = subscription.next().await?;
@@ -76,6 +92,8 @@ struct Subscription {
     shared: SharedPublisher,
     id: SubscriberId,
     moved: watch::Receiver<u64>,
+    /// None once it is.
+    old: Option<Pin<Box<Sleep>>>,
 }
 
 impl Subscription {
@@ -86,8 +104,23 @@ impl Subscription {
             if let Some(frame) = frame {
                 return Some(frame);
             }
-            self.moved.changed().await.ok()?;
+            tokio::select! {
+                moved = self.moved.changed() => moved.ok()?,
+                () = elapsed(&mut self.old) => self.send_away(),
+            }
         }
+    }
+
+    fn send_away(&mut self) {
+        self.old = None;
+        self.shared.lock().send_away(self.id, "this stream is old: it may resume at any server");
+    }
+}
+
+async fn elapsed(sleep: &mut Option<Pin<Box<Sleep>>>) {
+    match sleep {
+        Some(sleep) => sleep.await,
+        None => std::future::pending().await,
     }
 }
 

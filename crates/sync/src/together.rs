@@ -93,7 +93,7 @@ fn who_has_seen_more_is_told_nothing_until_that_was_caught_up_with() {
 
     behind.apply(&routes(), Change::Upsert(item("new", 21)));
     let subscriber = behind.subscribe(replica.cursors());
-    assert_eq!(behind.behind(), [secrets()].into());
+    assert_eq!(behind.behind(), [(secrets(), v(20))].into());
     assert_eq!(deliver(&mut behind, subscriber, &mut replica), Vec::<Vec<Delta>>::new());
     behind.apply(&secrets(), Change::Bookmark(v(20)));
     assert!(behind.behind().is_empty());

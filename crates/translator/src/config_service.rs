@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use futures::Stream;
 use silverback_model::{CollectionId, ObjectKey, ObjectRef, Provenance};
 use silverback_proto::v1::{self, config_server::Config, diagnostic, explain_request::Subject};
-use silverback_sync::{Item, SharedPublisher};
+use silverback_sync::{Item, Publisher, SharedPublisher};
 use silverback_translation::{Diagnostic, Severity};
 use tonic::{Request, Response, Status};
 
@@ -30,6 +30,10 @@ impl Config for ConfigService {
         let request = request.into_inner();
         tracing::info!(client = request.client, peer, cursors = request.cursors.len(), "a consumer follows");
         Ok(Response::new(Box::pin(self.publisher.watch(request)?)))
+    }
+
+    async fn get_head(&self, _: Request<v1::GetHeadRequest>) -> Result<Response<v1::Commit>, Status> {
+        Ok(Response::new(v1::Commit::from(&self.publisher.read(Publisher::head))))
     }
 
     async fn get_entity(&self, request: Request<v1::GetEntityRequest>) -> Result<Response<v1::Item>, Status> {

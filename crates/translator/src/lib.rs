@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex};
 use silverback_proto::v1::config_server::ConfigServer;
 use silverback_service::Context;
 use silverback_service::grpc::GrpcServer;
-use silverback_sync::client::{Event, Follower, Servers, watch_state};
-use silverback_sync::{Mode, Received};
+use silverback_service::streaming::{self, Following};
+use silverback_sync::Received;
+use silverback_sync::client::{Event, Follower, Hop, Servers};
+use silverback_sync::server::MAX_REQUEST_BYTES;
 
 pub use args::{TranslationArgs, TranslatorArgs};
 use config_service::ConfigService;
@@ -33,14 +35,15 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
         name: "silverback.v1.Config",
     };
     let publisher = pipeline.publisher();
+    streaming::serving(&context.metrics, "translator", publisher.clone());
     let served = server.serve(&context, |routes| {
-        routes.add_service(ConfigServer::new(service));
+        routes.add_service(ConfigServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES));
     });
     let servers = Servers { urls: args.watcher_url.clone(), tls: None, client: "translator".into() };
-    let follower = Follower::new(servers, watch_state, Mode::PerCollection);
+    let follower = Follower::new(servers, Hop::State);
     let drained = async {
         context.shutdown.cancelled().await;
-        publisher.write(|publisher| publisher.send_away("this translator stops"));
+        publisher.write(|publisher| publisher.close("this translator stops"));
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -53,9 +56,12 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
 /// The one task that owns the replica and the derived configuration.
 async fn follow(mut follower: Follower, mut pipeline: Pipeline, context: &Context) {
     context.readiness.block("translator", "no watcher was reached yet");
+    let mut following = Following::register(&context.metrics, "translator");
     let mut lost = String::new();
     loop {
-        match follower.next().await {
+        let event = follower.next().await;
+        following.observe(&event, &follower);
+        match event {
             Event::Connected { server } => {
                 tracing::info!(watcher = server, held = follower.replica().len(), "following a watcher");
                 lost.clear();
@@ -68,7 +74,13 @@ async fn follow(mut follower: Follower, mut pipeline: Pipeline, context: &Contex
                 lost = cause;
             }
             Event::Received(Received::Deltas(deltas)) => pipeline.take(minute(), deltas, follower.replica()),
-            Event::Received(_) => (),
+            Event::Compared { other, agrees: false } => {
+                tracing::error!(
+                    other,
+                    "another watcher holds other objects at the same versions: one of them is defective"
+                );
+            }
+            Event::Received(_) | Event::Compared { .. } => (),
         }
         report(&follower, &lost, context);
     }

@@ -17,7 +17,8 @@ use silverback_model::{CollectionId, Lineage, rules};
 use silverback_proto::v1::state_server::StateServer;
 use silverback_resources::registry::{self, Kind};
 use silverback_service::grpc::GrpcServer;
-use silverback_service::{Context, Readiness};
+use silverback_service::{Context, Readiness, streaming};
+use silverback_sync::server::MAX_REQUEST_BYTES;
 use silverback_sync::{Publisher, SharedPublisher};
 use tokio_util::sync::CancellationToken;
 
@@ -74,16 +75,17 @@ async fn serve(
     kinds: Arc<[&'static Kind]>,
     source: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
+    streaming::serving(&context.metrics, "watcher", publisher.clone());
     let service = state_service::StateService { publisher: publisher.clone(), kinds };
     let server =
         GrpcServer { flag: "--watcher-bind-address", listen: args.watcher_bind_address, name: "silverback.v1.State" };
     let served = server.serve(context, |routes| {
-        routes.add_service(StateServer::new(service));
+        routes.add_service(StateServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES));
     });
     let ready = report_readiness(publisher.clone(), context.readiness.clone());
     let drained = async {
         context.shutdown.cancelled().await;
-        publisher.write(|publisher| publisher.send_away("this watcher stops"));
+        publisher.write(|publisher| publisher.close("this watcher stops"));
         std::future::pending::<()>().await;
     };
     tokio::select! {

@@ -8,7 +8,7 @@ use futures::Stream;
 use silverback_model::{CollectionId, ObjectKey};
 use silverback_proto::v1::{self, collection_status, state_server::State};
 use silverback_resources::registry::{self, Kind};
-use silverback_sync::{CollectionView, SharedPublisher, State as Completeness};
+use silverback_sync::{CollectionView, Publisher, SharedPublisher, State as Completeness};
 use tonic::{Request, Response, Status};
 
 use crate::redact;
@@ -31,6 +31,10 @@ impl State for StateService {
         let request = request.into_inner();
         tracing::info!(client = request.client, peer, cursors = request.cursors.len(), "a consumer follows");
         Ok(Response::new(Box::pin(self.publisher.watch(request)?)))
+    }
+
+    async fn get_head(&self, _: Request<v1::GetHeadRequest>) -> Result<Response<v1::Commit>, Status> {
+        Ok(Response::new(v1::Commit::from(&self.publisher.read(Publisher::head))))
     }
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
