@@ -25,7 +25,7 @@ use crate::{Cause, ConfigBody, ConfigHash, Endpoint, Error, Facts, Rejection, tl
 const LONGEST_ANSWER: usize = 8 << 20;
 
 /// How to speak to gateways; the same for all of them. PEM and tokens are texts, read from files by the caller.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Settings {
     /// `--kong-admin-ca-cert`: the authorities to trust; the system's when none.
     pub ca_pem: Option<String>,
@@ -64,7 +64,7 @@ impl fmt::Debug for Settings {
 }
 
 /// How long to wait for a gateway.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timeouts {
     /// For a connection.
     pub connect: Duration,
@@ -254,6 +254,13 @@ impl Client {
         &self.gateway
     }
 
+    /// Takes over what another client of the same gateway learned of it.
+    #[must_use]
+    pub fn succeeding(self, other: &Self) -> Self {
+        self.body_limit.store(other.body_limit.load(Ordering::Relaxed), Ordering::Relaxed);
+        self
+    }
+
     /// `GET /`: what the gateway says about itself.
     ///
     /// # Errors
@@ -405,6 +412,7 @@ async fn refusal(response: Response<Incoming>, size: u64, limit: Option<u64>) ->
         413 => Cause::TooLarge { size, limit },
         415 => Cause::MediaType,
         429 => Cause::Busy { message: message(), retry_after },
+        503 if retry_after.is_some() => Cause::Busy { message: message(), retry_after },
         code @ (401 | 403) => Cause::Denied { status: code, message: message() },
         code => Cause::Status { status: code, message: message() },
     }

@@ -56,7 +56,7 @@ pub enum Cause {
     /// 415.
     #[error("it does not take the content type text/yaml; is this Kong's Admin API, without a proxy before it?")]
     MediaType,
-    /// 429.
+    /// 429, or 503 with a `Retry-After`.
     #[error("it is busy: {message}")]
     Busy {
         /// The gateway's words.
@@ -95,6 +95,23 @@ impl Cause {
     /// Whether the gateway, or what answers in its place, was not reached or went away.
     pub fn is_connection(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Tls { .. } | Self::Timeout(..) | Self::Cut(_))
+    }
+
+    /// One word for it, for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Tls { .. } => "tls",
+            Self::Timeout(..) => "timeout",
+            Self::Cut(_) => "cut",
+            Self::Rejected(_) => "rejected",
+            Self::TooLarge { .. } => "too_large",
+            Self::MediaType => "media_type",
+            Self::Busy { .. } => "busy",
+            Self::Denied { .. } => "denied",
+            Self::Status { .. } => "status",
+            Self::Answer(_) => "answer",
+        }
     }
 
     /// When the gateway wants to be asked again.

@@ -18,9 +18,12 @@ pub struct Facts {
     pub database: String,
     /// Names of the plugins that it can run.
     pub plugins: BTreeSet<String>,
-    /// `nginx_admin_client_max_body_size` in bytes; none when it is not said, or unlimited.
+    /// `nginx_admin_client_max_body_size` in bytes, or Kong's default of it; none when it is unlimited.
     pub body_limit: Option<u64>,
 }
+
+/// Kong's default of `nginx_admin_client_max_body_size`.
+const DEFAULT_BODY_LIMIT: u64 = 10 << 20;
 
 /// How a config's routes match, which a gateway's router flavour must fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -54,7 +57,7 @@ impl Facts {
             router_flavor: text("/configuration/router_flavor"),
             database: text("/configuration/database"),
             plugins: if available.is_empty() { names("/configuration/loaded_plugins") } else { available },
-            body_limit: limit.and_then(size),
+            body_limit: limit.map_or(Some(DEFAULT_BODY_LIMIT), size),
         })
     }
 
@@ -103,7 +106,10 @@ mod tests {
         assert_eq!(facts.routing(), Some(Routing::Expressions));
         assert_eq!(facts.plugins, BTreeSet::from(["cors".to_owned()]));
         assert_eq!(facts.body_limit, Some(20 << 20));
-        assert_eq!(Facts::parse(br#"{"plugins":[],"configuration":[]}"#).unwrap(), Facts::default());
+        let silent = Facts { body_limit: Some(10 << 20), ..Facts::default() };
+        assert_eq!(Facts::parse(br#"{"plugins":[],"configuration":[]}"#).unwrap(), silent);
+        let unlimited = br#"{"configuration":{"nginx_admin_client_max_body_size":"0"}}"#;
+        assert_eq!(Facts::parse(unlimited).unwrap().body_limit, None);
         assert_eq!(Facts::default().routing(), None);
         assert!(Facts::parse(b"[]").is_err());
         assert!(Facts::parse(b"<html>").is_err());

@@ -21,7 +21,7 @@ pub use discovery::Endpoint;
 pub use error::{Cause, Error};
 pub use facts::{Facts, Routing};
 pub use rejection::{FieldError, RejectedEntity, Rejection};
-pub use report::{GatewayReport, LastPush, PushResult, State};
+pub use report::{GatewayReport, LastPush, Observer, PushResult, State};
 pub use task::{Permission, Target};
 pub use worker::Grant;
 

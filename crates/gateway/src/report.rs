@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use silverback_model::{Epoch, Generation, ObjectKey};
 
-use crate::{ConfigHash, Facts, Rejection};
+use crate::{Cause, ConfigHash, Facts, Rejection};
 
 /// How a gateway is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -58,10 +58,22 @@ pub struct LastPush {
     pub hash: ConfigHash,
     /// Whether faults were asked for by entity.
     pub flatten: bool,
+    /// Size of what was sent.
+    pub bytes: u64,
     /// Commit that was sent.
     pub generation: Generation,
     /// What became of it.
     pub result: PushResult,
+}
+
+/// Told of everything that becomes of one gateway's requests, as it happens: reports show only the last of it.
+pub trait Observer: Send + Sync {
+    /// A push ended, for this cause where it failed.
+    fn pushed(&self, push: &LastPush, cause: Option<&Cause>);
+    /// A gateway holds a change, this long after the change was made.
+    fn arrived(&self, lag: Duration);
+    /// A request failed, be it a push or a look.
+    fn failed(&self, cause: &Cause);
 }
 
 /// What is known of one gateway.
@@ -94,6 +106,8 @@ pub struct GatewayReport {
     pub consecutive_failures: u32,
     /// What stands against it being in sync, in words.
     pub last_error: Option<String>,
+    /// The same in one word, where a request failed.
+    pub last_error_kind: Option<&'static str>,
     /// What it says about itself.
     pub facts: Option<Facts>,
 }

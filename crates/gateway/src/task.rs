@@ -7,14 +7,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use silverback_model::{Epoch, Generation, ObjectKey, SetDigest};
+use silverback_model::{Epoch, Generation, SetDigest};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Accepted, Headers};
 use crate::worker::{Action, Event, Goal, Grant, Pushed, Settings, Worker};
-use crate::{Cause, Client, ConfigBody, Endpoint, Error, Facts, GatewayReport, LastPush, PushResult, Routing};
+use crate::{
+    Cause, Client, ConfigBody, Connector, Endpoint, Error, Facts, GatewayReport, LastPush, Observer, PushResult,
+    Routing, SettingsError,
+};
 
 /// How often a permission is asked while a push is in flight.
 const PERMISSION_CHECK: Duration = Duration::from_millis(100);
@@ -82,12 +85,6 @@ impl Permission {
         let granted = *self.granted.borrow();
         if granted == Grant::Watch || (self.holds)() { granted } else { Grant::Watch }
     }
-
-    async fn changed(&mut self) {
-        if self.granted.changed().await.is_err() {
-            pending::<()>().await;
-        }
-    }
 }
 
 impl std::fmt::Debug for Permission {
@@ -111,13 +108,15 @@ struct Sent {
 
 /// Keeps one gateway configured.
 pub struct Task {
+    endpoint: Endpoint,
+    connectors: watch::Receiver<Connector>,
     client: Arc<Client>,
+    observer: Option<Arc<dyn Observer>>,
     worker: Worker,
     targets: watch::Receiver<Option<Arc<Target>>>,
     target: Option<Arc<Target>>,
     permission: Permission,
     reports: watch::Sender<GatewayReport>,
-    pod: Option<ObjectKey>,
     start: Instant,
     sent: Option<Sent>,
     last_push: Option<LastPush>,
@@ -126,31 +125,45 @@ pub struct Task {
 }
 
 impl Task {
-    /// A task that does nothing until run, and its reports.
+    /// A task that does nothing until run, and its reports. Where `connectors` brings another one, e.g. with other
+    /// certificates, the next request goes by it.
+    ///
+    /// # Errors
+    /// When the endpoint cannot be used.
     pub fn new(
-        client: Client,
-        endpoint: &Endpoint,
+        mut connectors: watch::Receiver<Connector>,
+        endpoint: Endpoint,
         settings: Settings,
         targets: watch::Receiver<Option<Arc<Target>>>,
         permission: Permission,
-    ) -> (Self, watch::Receiver<GatewayReport>) {
+    ) -> Result<(Self, watch::Receiver<GatewayReport>), SettingsError> {
         let first = GatewayReport { url: endpoint.url.clone(), pod: endpoint.pod.clone(), ..GatewayReport::default() };
         let (reports, seen) = watch::channel(first);
+        let client = connectors.borrow_and_update().client(&endpoint)?;
         let task = Self {
             client: Arc::new(client),
+            endpoint,
+            connectors,
+            observer: None,
             worker: Worker::new(settings),
             targets,
             target: None,
             permission,
             reports,
-            pod: endpoint.pod.clone(),
             start: Instant::now(),
             sent: None,
             last_push: None,
             pushes: 0,
             drain: Duration::from_millis(500),
         };
-        (task, seen)
+        Ok((task, seen))
+    }
+
+    /// Who is told of each request.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     /// How long a push in flight may go on after a stop; 500 ms unless set.
@@ -164,7 +177,6 @@ impl Task {
     /// permission ends, it is cut at once.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut flight: Option<BoxFuture<'static, Answer>> = None;
-        let mut targets_end = false;
         self.take_target();
         while !stop.is_cancelled() {
             self.worker.handle(self.now(), Event::Grant(self.permission.current()));
@@ -196,11 +208,9 @@ impl Task {
                     flight = None;
                     self.answered(answer);
                 }
-                changed = self.targets.changed(), if !targets_end => match changed {
-                    Ok(()) => self.take_target(),
-                    Err(_) => targets_end = true,
-                },
-                () = self.permission.changed() => {}
+                () = changed(&mut self.targets) => self.take_target(),
+                () = changed(&mut self.connectors) => self.reconnect(),
+                () = changed(&mut self.permission.granted) => {}
                 () = stop.cancelled() => {}
                 () = sleep(wait) => {}
             }
@@ -234,6 +244,15 @@ impl Task {
         self.worker.handle(self.now(), Event::Goal(goal));
     }
 
+    /// A request in flight goes on as it began.
+    fn reconnect(&mut self) {
+        match self.connectors.borrow_and_update().client(&self.endpoint) {
+            Ok(client) => self.client = Arc::new(client.succeeding(&self.client)),
+            Err(error) => return tracing::error!(gateway = self.endpoint.url, "{error}; the old settings stay"),
+        }
+        self.worker.handle(self.now(), Event::Renewed);
+    }
+
     fn read_facts(&self) -> BoxFuture<'static, Answer> {
         let client = Arc::clone(&self.client);
         async move { Answer::Facts(client.root().await) }.boxed()
@@ -261,39 +280,47 @@ impl Task {
 
     fn answered(&mut self, answer: Answer) {
         let now = self.now();
+        let arrivals = self.worker.arrivals();
         let event = match answer {
             Answer::Facts(Ok(facts)) => Event::Facts(facts),
             Answer::Hash(Ok(hash)) => Event::Hash(hash),
             Answer::Facts(Err(error)) | Answer::Hash(Err(error)) => {
-                self.log_failure(&error);
+                self.failed(&error);
                 Event::ReadFailed { cause: error.cause, jitter: jitter() }
             }
             Answer::Pushed(Ok(accepted)) => {
-                self.remember(match accepted {
+                let result = match accepted {
                     Accepted::Loaded => PushResult::Loaded,
                     Accepted::Unchanged => PushResult::Unchanged,
-                });
+                };
+                self.remember(result, None);
                 Event::Pushed(Pushed::Taken)
             }
             Answer::Pushed(Err(error)) => {
-                self.log_failure(&error);
-                self.remember(match &error.cause {
+                self.failed(&error);
+                let result = match &error.cause {
                     Cause::Rejected(rejection) => PushResult::Refused(Arc::clone(rejection)),
                     cause => PushResult::Failed(cause.to_string()),
-                });
+                };
+                self.remember(result, Some(&error.cause));
                 Event::Pushed(Pushed::Failed { cause: error.cause, jitter: jitter() })
             }
         };
         self.worker.handle(now, event);
+        if let (Some(observer), Some(lag)) = (&self.observer, self.worker.lag())
+            && self.worker.arrivals() > arrivals
+        {
+            observer.arrived(lag);
+        }
     }
 
     fn give_up(&mut self) {
         tracing::warn!(gateway = %self.client.gateway(), "gave up a push: the permission to push ended");
-        self.remember(PushResult::GivenUp);
+        self.remember(PushResult::GivenUp, None);
         self.worker.handle(self.now(), Event::Pushed(Pushed::GivenUp));
     }
 
-    fn remember(&mut self, result: PushResult) {
+    fn remember(&mut self, result: PushResult, cause: Option<&Cause>) {
         let Some(Sent { target, started, at }) = self.sent.take() else { return };
         let took = started.elapsed();
         let (hash, bytes) = (target.body.hash(), target.body.len());
@@ -304,7 +331,18 @@ impl Task {
         }
         self.pushes += 1;
         let (generation, flatten) = (target.generation, target.flatten);
-        self.last_push = Some(LastPush { started: at, took, hash, flatten, generation, result });
+        let push = LastPush { started: at, took, hash, flatten, bytes, generation, result };
+        if let Some(observer) = &self.observer {
+            observer.pushed(&push, cause);
+        }
+        self.last_push = Some(push);
+    }
+
+    fn failed(&self, error: &Error) {
+        if let Some(observer) = &self.observer {
+            observer.failed(&error.cause);
+        }
+        self.log_failure(error);
     }
 
     /// Once per change of cause.
@@ -322,7 +360,7 @@ impl Task {
         let obstacle = worker.obstacle().map(|obstacle| obstacle.to_string());
         let mut report = GatewayReport {
             url: self.client.gateway().to_string(),
-            pod: self.pod.clone(),
+            pod: self.endpoint.pod.clone(),
             state: worker.state(),
             generation: worker.applied().map(|(generation, _)| *generation),
             epoch: worker.applied().and_then(|(_, epoch)| epoch.clone()),
@@ -334,6 +372,7 @@ impl Task {
             lag: worker.lag(),
             consecutive_failures: worker.failures(),
             last_error: worker.error().map(str::to_owned).or(obstacle),
+            last_error_kind: worker.error_kind(),
             facts: worker.facts().cloned(),
         };
         self.reports.send_if_modified(|shown| {
@@ -354,6 +393,13 @@ async fn finished(flight: &mut Option<BoxFuture<'static, Answer>>) -> Answer {
     match flight {
         Some(flight) => flight.await,
         None => pending().await,
+    }
+}
+
+/// Waits for news; for ever where none can come.
+async fn changed<T>(receiver: &mut watch::Receiver<T>) {
+    if receiver.changed().await.is_err() {
+        pending::<()>().await;
     }
 }
 

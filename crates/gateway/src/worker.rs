@@ -34,6 +34,9 @@ pub struct Settings {
     pub shortest_pause: Duration,
     /// Longest pause after a failure. A longer `Retry-After` is honoured up to ten times this.
     pub longest_pause: Duration,
+    /// Longest pause after a connection that was refused: such a try costs next to nothing, and a gateway that starts
+    /// is to be configured the moment it answers.
+    pub longest_pause_unreached: Duration,
 }
 
 impl Default for Settings {
@@ -43,6 +46,7 @@ impl Default for Settings {
             longest_quiet: Duration::from_secs(10),
             shortest_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(10),
+            longest_pause_unreached: Duration::from_millis(500),
         }
     }
 }
@@ -106,6 +110,8 @@ pub enum Event {
     },
     /// Answer to [`Action::Push`].
     Pushed(Pushed),
+    /// What we show and trust is different now: what failed may succeed.
+    Renewed,
 }
 
 /// What to do next.
@@ -165,6 +171,7 @@ pub struct Worker {
     not_before: Duration,
     failures: u32,
     error: Option<String>,
+    error_kind: Option<&'static str>,
     refused: Option<(ConfigHash, bool)>,
     flight: Option<Flight>,
     applied: Option<(Generation, Option<Epoch>)>,
@@ -172,6 +179,7 @@ pub struct Worker {
     /// The same of what came while a push was in flight that does not bring it.
     behind_next: Option<Duration>,
     lag: Option<Duration>,
+    arrivals: u64,
 }
 
 /// No event is due at any time.
@@ -194,12 +202,14 @@ impl Worker {
             not_before: Duration::ZERO,
             failures: 0,
             error: None,
+            error_kind: None,
             refused: None,
             flight: None,
             applied: None,
             behind_since: None,
             behind_next: None,
             lag: None,
+            arrivals: 0,
         }
     }
 
@@ -221,6 +231,7 @@ impl Worker {
                 }
             }
             Event::Pushed(pushed) => self.pushed(now, pushed),
+            Event::Renewed => self.not_before = now,
         }
     }
 
@@ -322,6 +333,11 @@ impl Worker {
         self.error.as_deref()
     }
 
+    /// One word for what went wrong last, until it went right.
+    pub fn error_kind(&self) -> Option<&'static str> {
+        self.error.as_ref().and(self.error_kind)
+    }
+
     /// The commit the gateway has, and the leadership that brought or found it.
     pub fn applied(&self) -> Option<&(Generation, Option<Epoch>)> {
         self.applied.as_ref()
@@ -335,6 +351,11 @@ impl Worker {
     /// How long the last change took, from when it was made until the gateway had it.
     pub fn lag(&self) -> Option<Duration> {
         self.lag
+    }
+
+    /// How many changes have arrived, each with a lag.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
     }
 
     fn is_in_sync(&self) -> bool {
@@ -375,11 +396,16 @@ impl Worker {
     /// The gateway has the goal, or there is none.
     fn arrive(&mut self, now: Duration) {
         if let Some(since) = self.behind_since.take() {
-            self.lag = Some(now.saturating_sub(since));
+            self.landed(now, since);
         }
         if let Some(goal) = self.goal.as_ref().filter(|_| self.is_in_sync()) {
             self.applied = Some((goal.generation, goal.epoch.clone()));
         }
+    }
+
+    fn landed(&mut self, now: Duration, behind_since: Duration) {
+        self.lag = Some(now.saturating_sub(behind_since));
+        self.arrivals += 1;
     }
 
     fn learn(&mut self, facts: Facts) {
@@ -402,8 +428,9 @@ impl Worker {
         self.hash_due = false;
         self.verify_at = now + self.settings.verify_every;
         let emptied = hash.is_empty() && self.observed.is_some_and(|before| !before.is_empty());
-        // An empty gateway may be another one, under the same address.
-        self.facts_due |= emptied;
+        // An empty gateway may be another one, under the same address. One that refuses may have been given another
+        // version, or another limit, and have kept its config.
+        self.facts_due |= emptied || self.refused.is_some();
         self.observed = Some(hash);
         let promised = self.unproven.take();
         if self.is_in_sync() {
@@ -414,7 +441,8 @@ impl Worker {
         match promised {
             Some(promised) if promised != hash => {
                 let text = format!("it took config {promised}, but reports {hash}; does something else configure it?");
-                self.pause(now, text, None, 1.0);
+                self.error_kind = Some("drift");
+                self.pause(now, text, self.settings.longest_pause, None, 1.0);
             }
             _ if !self.wants_push() => {
                 self.failures = 0;
@@ -437,7 +465,7 @@ impl Worker {
                 self.unproven = Some(goal.hash);
                 self.verify_at = now;
                 self.applied = Some((goal.generation, goal.epoch.clone()));
-                self.lag = Some(now.saturating_sub(behind_since));
+                self.landed(now, behind_since);
                 self.behind_since = behind_next.filter(|_| !self.is_in_sync());
             }
             Pushed::GivenUp => self.hash_due = true,
@@ -445,6 +473,7 @@ impl Worker {
                 self.quiet_until = now + took.min(self.settings.longest_quiet);
                 self.refused = Some(goal.question());
                 self.failures = 0;
+                self.error_kind = Some(cause.kind());
                 self.error = Some(cause.to_string());
             }
             Pushed::Failed { cause, jitter } => self.fail(now, &cause, jitter),
@@ -455,12 +484,17 @@ impl Worker {
         self.hash_due = true;
         // What answers next may be another gateway, or the same one restarted with another configuration.
         self.facts_due |= cause.is_connection();
-        self.pause(now, cause.to_string(), cause.retry_after(), jitter);
+        self.error_kind = Some(cause.kind());
+        let longest = match cause {
+            Cause::Unreachable(_) => self.settings.longest_pause_unreached,
+            _ => self.settings.longest_pause,
+        };
+        self.pause(now, cause.to_string(), longest, cause.retry_after(), jitter);
     }
 
-    fn pause(&mut self, now: Duration, text: String, retry_after: Option<Duration>, jitter: f64) {
+    fn pause(&mut self, now: Duration, text: String, longest: Duration, retry_after: Option<Duration>, jitter: f64) {
         let Settings { shortest_pause, longest_pause, .. } = self.settings;
-        let doubled = shortest_pause.saturating_mul(1 << self.failures.min(16)).min(longest_pause);
+        let doubled = shortest_pause.saturating_mul(1 << self.failures.min(16)).min(longest);
         let pause = doubled.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
         let asked = retry_after.unwrap_or_default().min(longest_pause * 10);
         self.not_before = now + pause.max(asked);

@@ -20,6 +20,10 @@ use crate::record::{self, PUSHED_ANNOTATION, Record};
 use crate::trouble::Log;
 use crate::{Clock, Leadership, LeaseName, Permit, Trouble};
 
+/// Each watch lasts this many seconds; one that is dead without a word is noticed a little later, and polling does
+/// its work until then.
+const WATCH_SECONDS: u32 = 30;
+
 /// What an elector needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -51,6 +55,7 @@ pub struct Elector {
 pub struct Handle {
     leadership: watch::Receiver<Leadership>,
     recorded: watch::Receiver<Option<String>>,
+    transitions: watch::Receiver<Option<i32>>,
     trouble: watch::Receiver<Option<Trouble>>,
     release: CancellationToken,
 }
@@ -59,6 +64,7 @@ struct Outputs {
     leadership: watch::Sender<Leadership>,
     deadline: Option<watch::Sender<Option<Duration>>>,
     recorded: watch::Sender<Option<String>>,
+    transitions: watch::Sender<Option<i32>>,
     trouble: watch::Sender<Option<Trouble>>,
 }
 
@@ -78,6 +84,11 @@ impl Handle {
     /// What the holder recorded on the Lease as pushed ([`PUSHED_ANNOTATION`]). Known before leadership is published.
     pub fn recorded(&self) -> watch::Receiver<Option<String>> {
         self.recorded.clone()
+    }
+
+    /// How often the Lease's holder changed, as the Lease has it.
+    pub fn transitions(&self) -> watch::Receiver<Option<i32>> {
+        self.transitions.clone()
     }
 
     /// What keeps the Lease from being read or written, if anything does.
@@ -105,11 +116,13 @@ impl Elector {
     pub fn new(client: kube::Client, settings: Settings, pushed: watch::Receiver<Option<String>>) -> (Self, Handle) {
         let (leadership, leadership_seen) = watch::channel(Leadership::Standby { holder: None });
         let (recorded, recorded_seen) = watch::channel(None);
+        let (transitions, transitions_seen) = watch::channel(None);
         let (trouble, trouble_seen) = watch::channel(None);
         let release = CancellationToken::new();
         let handle = Handle {
             leadership: leadership_seen,
             recorded: recorded_seen,
+            transitions: transitions_seen,
             trouble: trouble_seen,
             release: release.clone(),
         };
@@ -120,7 +133,7 @@ impl Elector {
             clock: Clock::start(),
             held: None,
             pushed,
-            outputs: Outputs { leadership, deadline: None, recorded, trouble },
+            outputs: Outputs { leadership, deadline: None, recorded, transitions, trouble },
             release,
             requests: Log::new("the election"),
             watching: Log::new("watching the election's Lease (it is polled instead)"),
@@ -131,7 +144,7 @@ impl Elector {
     /// Takes part until released.
     pub async fn run(mut self) {
         let name = format!("metadata.name={}", self.settings.lease.name);
-        let config = watcher::Config::default().fields(&name);
+        let config = watcher::Config::default().fields(&name).timeout(WATCH_SECONDS);
         let mut events = watcher(self.api.clone(), config).default_backoff().boxed();
         let mut listed = false;
         let mut flight: Option<BoxFuture<'static, Answer>> = None;
@@ -218,6 +231,8 @@ impl Elector {
     }
 
     fn publish(&mut self, now: Duration) {
+        let transitions = self.machine.transitions();
+        self.outputs.transitions.send_if_modified(|shown| transitions.is_some() && replace(shown, transitions));
         match self.machine.leading(now) {
             Some(leading) => {
                 let (epoch, deadline) = (leading.epoch.clone(), leading.deadline);

@@ -171,6 +171,14 @@ impl Machine {
         }
     }
 
+    /// How often the holder changed, as far as is known.
+    pub fn transitions(&self) -> Option<i32> {
+        match &self.seen {
+            Seen::Present { record, .. } => Some(record.transitions),
+            _ => None,
+        }
+    }
+
     /// resourceVersion of the Lease as known; what was seen with another one was not believed, or is gone.
     pub fn version(&self) -> Option<&Version> {
         match &self.seen {

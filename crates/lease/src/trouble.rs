@@ -74,6 +74,11 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// Whether somebody has to set something right; all else passes by itself.
+    pub fn needs_people(&self) -> bool {
+        matches!(self, Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::NoNamespace { .. })
+    }
+
     /// What a failed request means.
     pub(crate) fn of(error: &kube::Error, verb: &'static str, lease: &LeaseName) -> Self {
         match error {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use silverback_gateway::{ClientSettings, Endpoint, Timeouts, discovery};
+use silverback_gateway::{ClientSettings, Endpoint, Timeouts, discovery, worker};
 use silverback_model::leadership::LeaseTiming;
 use silverback_service::values::{Listen, NamespacedName, duration, seconds};
 use tonic::transport::Uri;
@@ -81,6 +81,28 @@ pub struct GatewayArgs {
         help_heading = "Gateways"
     )]
     pub kong_admin_svc_port_names: Vec<String>,
+
+    /// How often each gateway is asked which configuration it holds while nothing changes.
+    #[arg(
+        long,
+        env = "CONTROLLER_GATEWAY_DISCOVERY_READINESS_CHECK_INTERVAL",
+        default_value = "5s",
+        value_name = "DURATION",
+        value_parser = duration,
+        help_heading = "Gateways"
+    )]
+    pub gateway_discovery_readiness_check_interval: Duration,
+
+    /// How long a gateway may take to say which configuration it holds.
+    #[arg(
+        long,
+        env = "CONTROLLER_GATEWAY_DISCOVERY_READINESS_CHECK_TIMEOUT",
+        default_value = "5s",
+        value_name = "DURATION",
+        value_parser = duration,
+        help_heading = "Gateways"
+    )]
+    pub gateway_discovery_readiness_check_timeout: Duration,
 
     /// Header to send with each request; repeatable.
     #[arg(
@@ -252,7 +274,34 @@ pub enum Force {
     Disabled,
 }
 
+impl PusherArgs {
+    /// How to talk to gateways, from flags and files as they are now.
+    ///
+    /// # Errors
+    /// Names the flag whose value or file cannot be used.
+    pub fn client_settings(&self) -> anyhow::Result<ClientSettings> {
+        self.gateways.client_settings(self.proxy_timeout_seconds)
+    }
+}
+
 impl GatewayArgs {
+    /// How each gateway is kept configured.
+    pub fn rules(&self) -> worker::Settings {
+        let verify_every = self.gateway_discovery_readiness_check_interval.max(Duration::from_millis(100));
+        worker::Settings { verify_every, ..worker::Settings::default() }
+    }
+
+    /// Whether something that may be rotated comes from a file.
+    pub fn reads_files(&self) -> bool {
+        let files = [
+            &self.kong_admin_token_file,
+            &self.kong_admin_ca_cert_file,
+            &self.kong_admin_tls_client_cert_file,
+            &self.kong_admin_tls_client_key_file,
+        ];
+        files.into_iter().any(Option::is_some)
+    }
+
     /// The static gateways; none with discovery.
     ///
     /// # Errors
@@ -288,7 +337,11 @@ impl GatewayArgs {
             headers: self.kong_admin_header.clone(),
             token: token.map(|token| token.trim().to_owned()),
             workspace: Some(self.kong_workspace.clone()).filter(|workspace| !workspace.is_empty()),
-            timeouts: Timeouts { push: push_timeout, ..Timeouts::default() },
+            timeouts: Timeouts {
+                push: push_timeout,
+                read: self.gateway_discovery_readiness_check_timeout,
+                ..Timeouts::default()
+            },
         })
     }
 }

@@ -10,16 +10,17 @@ mod gateways_service;
 mod isolation_service;
 mod lead;
 mod metrics;
+mod reload;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use silverback_cluster::ClusterArgs;
 use silverback_gateway::Connector;
-use silverback_lease::{Elector, LeaseName, Naming};
+use silverback_lease::{Elector, LeaseName, Naming, Trouble};
 use silverback_proto::v1::gateways_server::GatewaysServer;
-use silverback_service::Context;
 use silverback_service::grpc::GrpcServer;
+use silverback_service::{Context, Readiness};
 use silverback_sync::client::{Follower, Hop, Servers};
 use tokio::sync::watch;
 
@@ -37,7 +38,7 @@ const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/
 /// When a setting cannot be used. Translators, gateways and an API server that do not answer are waited for.
 pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> anyhow::Result<()> {
     let timing = args.election.timing()?;
-    let connector = Connector::new(args.gateways.client_settings(args.proxy_timeout_seconds)?)?;
+    let (connectors_tx, connectors) = watch::channel(Connector::new(args.client_settings()?)?);
     let static_endpoints = args.gateways.static_endpoints()?;
     let elects = args.election.is_on(args.gateways.kong_admin_svc.is_some(), &static_endpoints);
     let client = if elects || args.gateways.kong_admin_svc.is_some() {
@@ -72,18 +73,35 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
         None => Lead::always(),
     };
 
+    if args.gateways.reads_files() {
+        let args = args.clone();
+        tokio::spawn(reload::run(move || args.client_settings(), connectors_tx));
+    }
     let (endpoints_tx, endpoints) = watch::channel(static_endpoints);
     if let (Some(service), Some(client)) = (args.gateways.kong_admin_svc.clone(), client) {
         let names = args.gateways.kong_admin_svc_port_names.clone();
         tokio::spawn(discover::run(client, service, names, endpoints_tx));
     }
     let metrics = metrics::Metrics::register(&context.metrics);
-    tokio::spawn(count_leading(metrics.clone(), lead.epoch.clone(), handle.is_none()));
+    match &handle {
+        Some(handle) => {
+            tokio::spawn(metrics.clone().watch_election(handle.clone()));
+            tokio::spawn(show_trouble(handle.trouble(), context.readiness.clone()));
+        }
+        None => metrics.lead_always(),
+    }
     let (targets_tx, targets) = watch::channel(None);
-    tokio::spawn(fleet::aim(desired, lead.epoch.clone(), targets_tx, pushed_tx));
+    tokio::spawn(fleet::aim(desired, lead.epoch.clone(), targets_tx, pushed_tx, metrics.clone()));
     let (reports_tx, reports) = watch::channel(fleet::Reports::new());
-    let fleet =
-        fleet::Fleet { connector, lead, targets, reports: reports_tx, metrics, shutdown: context.shutdown.clone() };
+    let fleet = fleet::Fleet {
+        connectors,
+        rules: args.gateways.rules(),
+        lead,
+        targets,
+        reports: reports_tx,
+        metrics,
+        shutdown: context.shutdown.clone(),
+    };
 
     let server =
         GrpcServer { flag: "--pusher-bind-address", listen: args.pusher_bind_address, name: "silverback.v1.Gateways" };
@@ -133,15 +151,16 @@ fn hostname() -> String {
     }
 }
 
-async fn count_leading(
-    metrics: metrics::Metrics,
-    mut epoch: watch::Receiver<Option<silverback_model::Epoch>>,
-    always: bool,
-) {
+/// Has readiness name what keeps this replica from ever leading, as far as somebody has to set it right.
+async fn show_trouble(mut trouble: watch::Receiver<Option<Trouble>>, readiness: Readiness) {
+    const WHAT: &str = "election";
     loop {
-        let leads = always || epoch.borrow_and_update().is_some();
-        metrics.leading.set(i64::from(leads));
-        if epoch.changed().await.is_err() {
+        let lasting = trouble.borrow_and_update().clone().filter(Trouble::needs_people);
+        match lasting {
+            Some(trouble) => readiness.block(WHAT, trouble.to_string()),
+            None => readiness.clear(WHAT),
+        }
+        if trouble.changed().await.is_err() {
             return;
         }
     }

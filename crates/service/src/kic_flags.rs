@@ -54,8 +54,6 @@ pub const KIC_FLAGS: &[KicFlag] = &[
     ignored("gateway-discovery-dns-strategy", "it has no effect in KIC either"),
     ignored("kong-admin-init-retries", "a gateway that does not answer is tried for as long as it is there"),
     ignored("kong-admin-init-retry-delay", "a gateway that does not answer is tried again with a growing pause"),
-    ignored("gateway-discovery-readiness-check-interval", "every gateway is verified continuously"),
-    ignored("gateway-discovery-readiness-check-timeout", "every gateway is verified continuously"),
     ignored("kong-admin-filter-tag", NO_DATABASE),
     ignored("kong-admin-concurrency", NO_DATABASE),
     ignored("enable-reverse-sync", "a gateway that was altered by hand is always repaired"),

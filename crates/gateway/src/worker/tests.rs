@@ -128,6 +128,8 @@ fn a_refused_content_is_not_sent_again_until_it_changes() {
     for at in [5_000, 10_010, 15_020] {
         assert_eq!(worker.next(ms(at)), Action::ReadHash, "it is watched on");
         worker.handle(ms(at), Event::Hash(hash(1)));
+        assert_eq!(worker.next(ms(at)), Action::ReadFacts, "it may have become one that takes it");
+        worker.handle(ms(at), Event::Facts(facts("traditional")));
         assert!(matches!(worker.next(ms(at)), Action::Wait(_)));
         assert!(worker.error().is_some(), "what is wrong stays visible");
     }
@@ -150,6 +152,80 @@ fn another_version_may_judge_a_refused_content_otherwise() {
     assert_eq!(worker.next(ms(6_000)), Action::ReadHash);
     worker.handle(ms(6_000), Event::Hash(hash(1)));
     assert_eq!(worker.next(ms(6_000)), Action::Push);
+}
+
+#[test]
+fn a_raised_limit_lets_in_what_was_too_large() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(0), 2);
+    worker.handle(ms(20), failed(Cause::TooLarge { size: 11 << 20, limit: Some(10 << 20) }));
+    assert_eq!(worker.state(), State::Refused);
+    assert_eq!(worker.next(ms(5_000)), Action::ReadHash);
+    worker.handle(ms(5_000), Event::Hash(hash(1)));
+    assert_eq!(worker.next(ms(5_000)), Action::ReadFacts);
+    worker.handle(ms(5_000), Event::Facts(Facts { body_limit: Some(20 << 20), ..facts("traditional") }));
+    assert_eq!(worker.next(ms(5_000)), Action::Push);
+}
+
+#[test]
+fn a_gateway_that_starts_is_tried_often() {
+    let mut worker = Worker::new(Settings::default());
+    worker.handle(ms(0), Event::Grant(Grant::Push));
+    worker.handle(ms(0), Event::Goal(Some(goal(1))));
+    let (mut now, mut tries) = (ms(0), 0);
+    while now < ms(60_000) {
+        assert_eq!(worker.next(now), Action::ReadFacts);
+        worker.handle(now, Event::ReadFailed { cause: Cause::Unreachable("refused".into()), jitter: 1.0 });
+        let Action::Wait(until) = worker.next(now) else { panic!("it should pause") };
+        assert!(until - now <= ms(500), "{:?}", until - now);
+        (now, tries) = (until, tries + 1);
+    }
+    assert!(tries < 200, "{tries} tries in a minute");
+    assert_eq!(worker.error_kind(), Some("unreachable"));
+}
+
+#[test]
+fn other_certificates_are_tried_at_once() {
+    let mut worker = ready(ms(0), 1);
+    for at in [ms(5_000), ms(6_000), ms(8_000)] {
+        assert_ne!(worker.next(at), Action::Push);
+        worker.handle(at, Event::ReadFailed { cause: cut(), jitter: 1.0 });
+    }
+    assert!(matches!(worker.next(ms(8_001)), Action::Wait(_)));
+    worker.handle(ms(8_002), Event::Renewed);
+    assert_eq!(worker.next(ms(8_002)), Action::ReadFacts);
+}
+
+#[test]
+fn a_push_of_twenty_seconds_is_waited_for_and_the_latest_follows() {
+    let mut worker = ready(ms(0), 1);
+    push(&mut worker, ms(1_000), 2);
+    for n in 3..8 {
+        let at = ms(n * 2_000);
+        worker.handle(at, Event::Goal(Some(goal(n))));
+        assert!(matches!(worker.next(at), Action::Wait(_)), "one push in flight");
+    }
+    worker.handle(ms(21_000), Event::Pushed(Pushed::Taken));
+    assert_eq!(worker.lag(), Some(ms(20_000)));
+    assert_eq!(worker.behind_since(), Some(ms(6_000)), "since the first change that it did not bring");
+    assert_eq!(worker.next(ms(21_000)), Action::ReadHash);
+    worker.handle(ms(21_010), Event::Hash(hash(2)));
+    assert_eq!(worker.next(ms(21_010)), Action::Wait(ms(26_010)), "quiet time is no more than ten seconds");
+    worker.next(ms(26_010));
+    worker.handle(ms(26_010), Event::Hash(hash(2)));
+    assert_eq!(worker.next(ms(31_000)), Action::Push);
+    worker.handle(ms(31_500), Event::Pushed(Pushed::Taken));
+    assert_eq!((worker.observed(), worker.lag()), (Some(hash(7)), Some(ms(25_500))));
+}
+
+#[test]
+fn lag_counts_from_when_the_change_was_made() {
+    let mut worker = ready(ms(0), 1);
+    let aged = Goal { age: ms(40), ..goal(2) };
+    worker.handle(ms(1_000), Event::Goal(Some(aged)));
+    assert_eq!(worker.next(ms(1_000)), Action::Push);
+    worker.handle(ms(1_010), Event::Pushed(Pushed::Taken));
+    assert_eq!((worker.lag(), worker.arrivals()), (Some(ms(50)), 1));
 }
 
 #[test]
