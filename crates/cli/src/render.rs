@@ -35,6 +35,11 @@ pub(crate) struct RenderArgs {
     #[arg(long, value_name = "FOLDER")]
     kong_schemas: Option<PathBuf>,
 
+    /// Fill in what an API server would: the namespace `default`, uids, and `stringData` of Secrets. Without this,
+    /// objects are taken as they are written.
+    #[arg(long)]
+    complete: bool,
+
     /// Fail when something could not be translated.
     #[arg(long)]
     strict: bool,
@@ -72,7 +77,7 @@ impl RenderArgs {
         let mut objects = Vec::new();
         for path in &self.filename {
             for (name, text) in read(path)? {
-                load(&name, &text, &mut objects, &mut problems);
+                load(&name, &text, self.complete, &mut objects, &mut problems);
             }
         }
         let leave_out: Vec<String> = self.leave_out.iter().filter(|name| !name.is_empty()).cloned().collect();
@@ -132,8 +137,9 @@ impl Problems {
     }
 }
 
-fn load(name: &str, text: &str, objects: &mut Vec<Value>, problems: &mut Problems) {
-    for manifest in manifest::load(name, text) {
+fn load(name: &str, text: &str, complete: bool, objects: &mut Vec<Value>, problems: &mut Problems) {
+    let load = if complete { manifest::load } else { manifest::load_as_written };
+    for manifest in load(name, text) {
         match manifest {
             Ok(manifest) => objects.push(manifest.object),
             Err(error) => problems.tell(&error.to_string()),

@@ -12,6 +12,9 @@ use silverback_model::Digest;
 
 use crate::{Collection, EntityKey};
 
+/// What [`Finding::Duplicate`] calls the name that tells plugins of one type apart.
+pub const INSTANCE_NAME: &str = "plugin instance name";
+
 /// Something wrong with a config as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finding {
@@ -203,7 +206,7 @@ fn claims(key: &EntityKey, entity: &Value) -> Claims {
         }
         Collection::Plugins => {
             claims.define(entity, "id", "plugin id");
-            claims.define(entity, "instance_name", "plugin instance name");
+            claims.define(entity, "instance_name", INSTANCE_NAME);
             claims.refer(entity, "service", "service name");
             claims.refer(entity, "route", "route name");
             claims.refer(entity, "consumer", "consumer name");

@@ -83,11 +83,23 @@ pub fn parse(file: &str, text: &str) -> Vec<Entry> {
 
 /// Every object of a text, checked and completed: see [`complete`].
 pub fn load(file: &str, text: &str) -> Vec<Result<Manifest, ManifestError>> {
+    load_with(file, text, complete)
+}
+
+/// Every object of a text, checked and not completed, but for labels and annotations that are put in order: see
+/// [`complete`]. For text that an API server gave out.
+pub fn load_as_written(file: &str, text: &str) -> Vec<Result<Manifest, ManifestError>> {
+    load_with(file, text, complete::check)
+}
+
+type Fit = fn(&mut Value) -> Result<(Option<&'static Kind>, ObjectKey), Incomplete>;
+
+fn load_with(file: &str, text: &str, fit: Fit) -> Vec<Result<Manifest, ManifestError>> {
     parse(file, text)
         .into_iter()
         .map(|Entry { place, object }| {
             let mut object = object?;
-            match complete(&mut object) {
+            match fit(&mut object) {
                 Ok((kind, key)) => Ok(Manifest { place, kind, key, object }),
                 Err(Incomplete { object, cause }) => Err(ManifestError { file: file.to_owned(), place, object, cause }),
             }

@@ -6,6 +6,7 @@ use silverback_kong::{Acl, BasicAuth, Consumer, HmacAuth, Jwt, KeyAuth, MtlsAuth
 use silverback_resources::types::Secret;
 
 use crate::annotations::{go_bool, items};
+use crate::credential_limits;
 use crate::secrets::{self, SecretError};
 use crate::settings::Settings;
 use crate::source::Source;
@@ -53,6 +54,12 @@ pub(crate) enum NoCredential {
     /// A value that Kong refuses.
     #[error("the value of {0:?} is empty")]
     Empty(&'static str),
+    /// Another value that Kong refuses.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// The consumer is in the group already.
+    #[error("another credential puts the consumer into group {0:?} already")]
+    Doubled(String),
 }
 
 /// Adds a credential to its consumer, with the tags of its Secret. Gives what must be unique about it.
@@ -91,19 +98,21 @@ pub(crate) fn add(
         "jwt" => {
             let key = fields.needed("key")?;
             let unique = Unique::new("JWT key", &key);
-            consumer.jwt_secrets.push(Jwt {
+            let jwt = Jwt {
                 key,
                 algorithm: Some(fields.optional("algorithm").unwrap_or_else(|| "HS256".to_owned())),
                 rsa_public_key: fields.optional("rsa_public_key"),
                 secret: fields.optional("secret"),
                 tags,
-            });
+            };
+            refuse(credential_limits::jwt(&jwt))?;
+            consumer.jwt_secrets.push(jwt);
             Some(unique)
         }
         "oauth2" => {
             let (name, client_id) = (fields.needed("name")?, fields.needed("client_id")?);
             let unique = Unique::new("OAuth2 client id", &client_id);
-            consumer.oauth2_credentials.push(Oauth2 {
+            let application = Oauth2 {
                 name: Some(name),
                 client_id: Some(client_id),
                 client_secret: fields.optional("client_secret"),
@@ -111,11 +120,17 @@ pub(crate) fn add(
                 hash_secret: fields.optional("hash_secret").map(|text| go_bool(&text).unwrap_or(false)),
                 redirect_uris: items(&fields.optional("redirect_uris").unwrap_or_default(), ","),
                 tags,
-            });
+            };
+            refuse(credential_limits::oauth2(&application))?;
+            consumer.oauth2_credentials.push(application);
             Some(unique)
         }
         "acl" => {
-            consumer.acls.push(Acl { group: fields.needed("group")?, tags });
+            let group = fields.needed("group")?;
+            if consumer.acls.iter().any(|known| known.group == group) {
+                return Err(NoCredential::Doubled(group));
+            }
+            consumer.acls.push(Acl { group, tags });
             None
         }
         "mtls-auth" => {
@@ -130,6 +145,10 @@ pub(crate) fn add(
         other => return Err(NoCredential::UnknownType(other.to_owned())),
     };
     Ok(unique)
+}
+
+fn refuse(problem: Option<&'static str>) -> Result<(), NoCredential> {
+    problem.map_or(Ok(()), |problem| Err(NoCredential::Refused(problem)))
 }
 
 struct Fields<'a> {
@@ -171,6 +190,9 @@ mod tests {
     fn values_that_make_no_sense_are_left_out() {
         let consumer = added("key-auth", &[("key", "k"), ("ttl", "1h")]).unwrap();
         assert_eq!(consumer.keyauth_credentials[0].ttl, None);
+        let (acl, mut consumer) = (secret("acl", &[("group", "g")]), Consumer::default());
+        let outcomes = [(); 2].map(|()| add(&acl, &mut consumer, &Settings::default()).is_ok());
+        assert_eq!((outcomes, consumer.acls.len()), ([true, false], 1));
         let consumer = added("oauth2", &[("name", "n"), ("client_id", "c"), ("hash_secret", "maybe")]).unwrap();
         assert_eq!(consumer.oauth2_credentials[0].hash_secret, Some(false));
         assert_eq!(added("jwt", &[("key", "k")]).unwrap().jwt_secrets[0].algorithm.as_deref(), Some("HS256"));

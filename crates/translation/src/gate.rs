@@ -1,13 +1,14 @@
 //! The last check before anything leaves: what two entities claim, or what refers to what is not there, would make a
-//! gateway refuse everything. The entity at fault is held back, with a diagnostic for the objects it is made from.
+//! gateway refuse everything. The entity at fault is held back, with a diagnostic for the objects it is made from. A
+//! plugin whose instance name is taken loses the name alone: what it guards must not be left without it.
 //!
 //! What is held back depends on the entities alone, not on their history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use silverback_kong::EntityKey;
-use silverback_kong::self_check::{Finding, SelfCheck};
+use silverback_kong::self_check::{Finding, INSTANCE_NAME, SelfCheck};
+use silverback_kong::{EntityKey, Rendered};
 
 use crate::output::{Entity, Reason};
 use crate::source::Notes;
@@ -18,6 +19,7 @@ type Entities = BTreeMap<EntityKey, Arc<Entity>>;
 #[derive(Default)]
 pub(crate) struct Gate {
     check: SelfCheck,
+    /// What is held back, or altered, as it was.
     held: Entities,
 }
 
@@ -45,11 +47,11 @@ impl Gate {
         let mut notes = Notes::default();
         while !self.check.is_clean() {
             let findings = self.check.findings(|key| entities.get(key).map(|entity| entity.rendered.value()));
-            let before = self.held.len();
+            let before = notes.0.len();
             for finding in &findings {
                 self.hold(finding, entities, &mut notes);
             }
-            if self.held.len() == before {
+            if notes.0.len() == before {
                 break;
             }
         }
@@ -64,16 +66,31 @@ impl Gate {
             Finding::Dangling { entity, .. } => Some(entity),
         };
         let Some((key, entity)) = victim.and_then(|key| entities.remove_entry(key)) else { return };
+        let nameless = is_instance_name(finding).then(|| without_instance_name(&key, &entity));
+        let what = if nameless.is_some() { "goes without its instance_name" } else { "is left out" };
         for maker in &entity.provenance {
-            let message = format!("{key} is left out, gateways would refuse everything because of it: {finding}");
+            let message = format!("{key} {what}, gateways would refuse everything because of it: {finding}");
             notes.error(&maker.object, "", Reason::Conflict, message);
         }
-        self.check.replace(&key, None);
-        self.held.insert(key, entity);
+        self.check.replace(&key, nameless.as_ref().map(|entity| entity.rendered.value()).as_ref());
+        entities.extend(nameless.map(|entity| (key.clone(), Arc::new(entity))));
+        self.held.entry(key).or_insert(entity);
     }
 
     /// Number of entries; zero when every entity is gone.
     pub(crate) fn footprint(&self) -> usize {
         self.check.len() + self.held.len()
     }
+}
+
+fn is_instance_name(finding: &Finding) -> bool {
+    matches!(finding, Finding::Duplicate { what, .. } if *what == INSTANCE_NAME)
+}
+
+fn without_instance_name(key: &EntityKey, entity: &Entity) -> Entity {
+    let mut value = entity.rendered.value();
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("instance_name");
+    }
+    Entity { rendered: Rendered::of_value(key, &value), provenance: entity.provenance.clone() }
 }

@@ -10,6 +10,7 @@ mod certificates;
 mod claimant;
 mod claims;
 mod class;
+mod credential_limits;
 mod credentials;
 mod face;
 mod gate;

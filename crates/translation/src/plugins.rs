@@ -30,8 +30,16 @@ const GROUP: &str = "configuration.konghq.com";
 pub(crate) enum PluginKey {
     /// A KongPlugin.
     Namespaced(ObjectKey),
-    /// A KongClusterPlugin.
-    Cluster(ObjectKey),
+    /// A KongClusterPlugin as it is named from a namespace: consumers of one namespace concern no routes of another.
+    /// Everywhere: an empty namespace.
+    Cluster(ObjectKey, String),
+}
+
+impl PluginKey {
+    /// A KongClusterPlugin as it is named from a namespace.
+    pub(crate) fn cluster(name: &str, from: &str) -> Self {
+        Self::Cluster(ObjectKey::new("", name), from.to_owned())
+    }
 }
 
 /// All plugin objects, and who is bound to them.
@@ -57,7 +65,7 @@ impl Plugins {
     pub(crate) fn spec(&self, key: &PluginKey, view: &View<'_>) -> Option<Arc<Spec>> {
         match key {
             PluginKey::Namespaced(key) => view.ctx.get(&self.namespaced, key),
-            PluginKey::Cluster(key) => view.ctx.get(&self.cluster, key),
+            PluginKey::Cluster(key, _) => view.ctx.get(&self.cluster, key),
         }
     }
 
@@ -70,7 +78,7 @@ impl Plugins {
             let message = format!("no ReferenceGrant in namespace {namespace:?} lets it name KongPlugin {key}");
             return Err(Unusable { reason: Reason::ReferenceNotGranted, message, dispensable: false });
         }
-        let candidates = [PluginKey::Namespaced(key.clone()), PluginKey::Cluster(ObjectKey::new("", to.name.clone()))];
+        let candidates = [PluginKey::Namespaced(key.clone()), PluginKey::cluster(&to.name, namespace)];
         let own_namespace_only = if to.namespace.is_some() { 1 } else { 2 };
         for candidate in candidates.into_iter().take(own_namespace_only) {
             if let Some(spec) = self.spec(&candidate, view) {
@@ -223,7 +231,7 @@ pub(crate) fn bind<'a>(
     plugin.instance_name = plugin.instance_name.map(|name| names::plugin_instance(&name, to));
     let id_key = ids::plugin_key(&plugin.name, to);
     plugin.id = settings.feature_gates.fill_ids.then(|| ids::id(IdKind::Plugin, &settings.workspace, &id_key));
-    let (PluginKey::Namespaced(object) | PluginKey::Cluster(object)) = key;
+    let (PluginKey::Namespaced(object) | PluginKey::Cluster(object, _)) = key;
     let entity = EntityKey::new(Collection::Plugins, format!("{id_key}@{object}"));
     Some(Made::new(entity, &plugin, spec.makers.iter().chain(makers).cloned()))
 }
@@ -326,7 +334,7 @@ pub(crate) fn global(candidates: &[(ObjectKey, Arc<Spec>)], settings: &Settings)
         }
     }
     if !none {
-        let key = PluginKey::Cluster(oldest.clone());
+        let key = PluginKey::cluster(&oldest.name, "");
         product.entities.extend(bind(&key, spec, Relations::default(), [], settings));
     }
     Some(product)

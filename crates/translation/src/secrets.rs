@@ -155,6 +155,11 @@ fn tagged<'a>(fields: &[Any<'a>], tag: u32) -> Option<&'a [u8]> {
     Some(field.data)
 }
 
+/// Whether this is a sequence in DER, as every key is.
+pub(crate) fn is_sequence(der: &[u8]) -> bool {
+    parts(der).is_some_and(|parts| !parts.is_empty())
+}
+
 /// The parts of a DER sequence.
 fn parts(der: &[u8]) -> Option<Vec<Any<'_>>> {
     let (_, whole) = Any::from_der(der).ok()?;

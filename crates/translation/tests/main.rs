@@ -9,5 +9,6 @@ mod golden;
 mod incremental;
 mod judged;
 mod parity;
+mod refused;
 mod reruns;
 mod world;

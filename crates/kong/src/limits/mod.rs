@@ -159,6 +159,7 @@ pub fn is_vault_prefix(prefix: &str) -> bool {
     let mut bytes = prefix.bytes();
     let start = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
     start
+        && prefix.len() > 1
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !prefix.ends_with('-')
         && !VAULT_KINDS.contains(&prefix)

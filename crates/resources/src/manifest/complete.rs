@@ -64,6 +64,25 @@ pub fn complete(object: &mut Value) -> Result<(Option<&'static Kind>, ObjectKey)
     }
 }
 
+/// The same checks, and nothing filled in: namespace, uid and a Secret's texts stay as they are written.
+///
+/// # Errors
+/// As [`complete`].
+pub(super) fn check(object: &mut Value) -> Result<(Option<&'static Kind>, ObjectKey), Incomplete> {
+    let written = object.clone();
+    let checked = complete(object)?;
+    for (at, fields) in [("/metadata", &["namespace", "uid"][..]), ("", &["data", "stringData"])] {
+        let Some(Value::Object(into)) = object.pointer_mut(at) else { continue };
+        for field in fields {
+            match written.pointer(at).and_then(|fields| fields.get(field)) {
+                Some(value) => drop(into.insert((*field).to_owned(), value.clone())),
+                None => drop(into.remove(*field)),
+            }
+        }
+    }
+    Ok(checked)
+}
+
 fn complete_metadata(metadata: &mut Map<String, Value>, kind: Option<&Kind>) -> Result<ObjectKey, String> {
     if !metadata.contains_key("name") && metadata.contains_key("generateName") {
         return Err("metadata.generateName leaves the name to an API server; write metadata.name".into());

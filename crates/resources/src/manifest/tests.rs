@@ -265,3 +265,14 @@ proptest! {
         prop_assert_eq!(objects(&below.join("\n---\n")), expected);
     }
 }
+
+#[test]
+fn what_an_api_server_gave_out_stays_as_it_is_written() {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, labels: {b: null}}\nstringData: {c: d}\n";
+    let written = load_as_written("f.yaml", text).remove(0).unwrap().object;
+    assert_eq!(written["metadata"], json!({"name": "a", "labels": {"b": ""}}));
+    assert_eq!((written.get("data"), &written["stringData"]), (None, &json!({"c": "d"})));
+    let completed = load("f.yaml", text).remove(0).unwrap().object;
+    assert_eq!((completed["metadata"]["namespace"].as_str(), completed.get("stringData")), (Some("default"), None));
+    assert!(load_as_written("f.yaml", "apiVersion: v1\nkind: Secret\n").remove(0).is_err());
+}

@@ -118,6 +118,13 @@ impl Matching {
         }
     }
 
+    /// Tells of a host among the headers where expressions are made, which leave it out.
+    pub(crate) fn note_host_header(&self, source: &Source<'_>, notes: &mut Notes) {
+        for name in self.headers.keys().filter(|name| name.eq_ignore_ascii_case("host")) {
+            notes.bad_annotation(source, &format!("{PREFIX}/headers.{name}"), "a header other than the host");
+        }
+    }
+
     /// The prefix that marks a regular expression for the traditional router.
     pub(crate) fn traditional_prefix(&self) -> &str {
         self.regex_prefix.as_deref().unwrap_or(DEFAULT_REGEX_PREFIX)

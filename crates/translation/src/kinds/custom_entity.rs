@@ -128,7 +128,7 @@ fn parent_plugin(parent: &ParentRef, namespace: &str) -> Option<PluginKey> {
         Some("KongPlugin") if parent.namespace.as_deref().is_none_or(|named| named == namespace) => {
             Some(PluginKey::Namespaced(ObjectKey::new(namespace, parent.name.clone())))
         }
-        Some("KongClusterPlugin") => Some(PluginKey::Cluster(ObjectKey::new("", parent.name.clone()))),
+        Some("KongClusterPlugin") => Some(PluginKey::cluster(&parent.name, namespace)),
         _ => None,
     }
 }

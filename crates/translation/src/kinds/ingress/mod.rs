@@ -262,6 +262,7 @@ impl Translation<'_> {
         route.expression = Some(expression);
         route.priority = Some(priority);
         let mut notes = Notes::default();
+        self.matching.note_host_header(&self.source, &mut notes);
         annotations::apply_expressions(&self.source, &mut route, &mut notes);
         self.notes.merge(notes);
         route
