@@ -2,6 +2,9 @@
 //!
 //! Knows nothing of what is asked there.
 
+mod api;
+mod error;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +14,9 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tower::{BoxError, ServiceBuilder};
+
+pub use api::{Lines, Refusal};
+pub use error::in_words;
 
 /// Flags that say how to reach the API server.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -101,24 +107,4 @@ async fn from_file(path: &Path) -> Result<kube::Config, ClusterError> {
     let in_words = |error| ClusterError::Kubeconfig { path: path.display().to_string(), error };
     let file = Kubeconfig::read_from(path).map_err(in_words)?;
     kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(in_words)
-}
-
-/// An error of the API server in one line: status and message, or what happened to the connection with its causes.
-pub fn in_words(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => format!("it answers {}: {}", status.code, status.message.trim()),
-        other => {
-            let mut text = format!("it cannot be reached: {other}");
-            let mut source = std::error::Error::source(other);
-            while let Some(cause) = source {
-                let cause_text = cause.to_string();
-                if !text.ends_with(&cause_text) {
-                    text.push_str(": ");
-                    text.push_str(&cause_text);
-                }
-                source = cause.source();
-            }
-            text
-        }
-    }
 }

@@ -69,15 +69,16 @@ pub async fn bind(flag: &str, listen: Listen, offset: u16) -> anyhow::Result<Tcp
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> Response {
-    let missing = readiness.missing();
-    if missing.is_empty() {
-        return "ok\n".into_response();
-    }
-    let mut text = String::from("not ready:\n");
-    for (what, why) in missing {
+    let (missing, degraded) = (readiness.missing(), readiness.degraded());
+    let mut text = String::from(if missing.is_empty() { "ok\n" } else { "not ready:\n" });
+    for (what, why) in &missing {
         let _ = writeln!(text, "  {what}: {why}");
     }
-    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+    for (what, why) in &degraded {
+        let _ = writeln!(text, "degraded: {what}: {why}");
+    }
+    let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
+    (status, text).into_response()
 }
 
 async fn metrics_text(State(metrics): State<Metrics>) -> Response {

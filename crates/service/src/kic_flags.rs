@@ -45,11 +45,6 @@ pub const KIC_FLAGS: &[KicFlag] = &[
     ignored("cache-sync-timeout", "listing is retried for as long as it takes, and readiness names what is missing"),
     ignored("apiserver-qps", "watches cost the API server next to nothing; its own fairness limits what is asked"),
     ignored("apiserver-burst", "watches cost the API server next to nothing; its own fairness limits what is asked"),
-    ignored(
-        "secret-label-selector",
-        "a Secret counts where it is referenced, or labelled as a credential or an authority",
-    ),
-    ignored("configmap-label-selector", "a ConfigMap counts where it is referenced, or labelled as an authority"),
     ignored("sync-period", "objects are watched; a watch that goes silent is replaced"),
     ignored("gateway-discovery-dns-strategy", "it has no effect in KIC either"),
     ignored("kong-admin-init-retries", "a gateway that does not answer is tried for as long as it is there"),

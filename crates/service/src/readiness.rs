@@ -9,12 +9,13 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub struct Readiness {
     missing: Arc<Mutex<BTreeMap<String, String>>>,
+    degraded: Arc<Mutex<BTreeMap<String, String>>>,
     changed: watch::Sender<()>,
 }
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self { missing: Arc::default(), changed: watch::Sender::new(()) }
+        Self { missing: Arc::default(), degraded: Arc::default(), changed: watch::Sender::new(()) }
     }
 }
 
@@ -33,6 +34,21 @@ impl Readiness {
         if removed.is_some() {
             self.changed.send_replace(());
         }
+    }
+
+    /// Says that `what` is in trouble, and why, which is no reason to be taken for not ready.
+    pub fn degrade(&self, what: impl Into<String>, why: impl Into<String>) {
+        self.degraded.lock().unwrap_or_else(PoisonError::into_inner).insert(what.into(), why.into());
+    }
+
+    /// Says that `what` is in no trouble any more.
+    pub fn recover(&self, what: &str) {
+        self.degraded.lock().unwrap_or_else(PoisonError::into_inner).remove(what);
+    }
+
+    /// Names and reasons of what is in trouble.
+    pub fn degraded(&self) -> BTreeMap<String, String> {
+        self.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Names and reasons of what is missing.
@@ -61,7 +77,10 @@ mod tests {
         readiness.block("watcher: Service", "it was not listed yet");
         assert!(!readiness.is_ready());
         assert_eq!(readiness.missing()["watcher: Service"], "it was not listed yet");
+        readiness.degrade("watcher", "Secret: it answers 403");
         readiness.clear("watcher: Service");
-        assert!(readiness.is_ready());
+        assert!(readiness.is_ready() && readiness.degraded().len() == 1, "trouble alone is no reason");
+        readiness.recover("watcher");
+        assert!(readiness.degraded().is_empty());
     }
 }

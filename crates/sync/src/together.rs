@@ -1,7 +1,7 @@
 //! Tests of what must never be seen in part: one change that spans collections, and what is held only while something
 //! else refers to it.
 
-use silverback_model::{CollectionId, Digest, Lineage, ObjectKey, Version};
+use silverback_model::{CollectionId, Digest, Lineage, ObjectKey, Version, rules};
 
 use crate::{Change, Delta, Item, Mode, Publisher, Received, Replica, SubscriberId};
 
@@ -98,4 +98,18 @@ fn who_has_seen_more_is_told_nothing_until_that_was_caught_up_with() {
     behind.apply(&secrets(), Change::Bookmark(v(20)));
     assert!(behind.behind().is_empty());
     assert_eq!(deliver(&mut behind, subscriber, &mut replica).concat().len(), 1);
+}
+
+#[test]
+fn what_is_absent_stays_so_whatever_its_source_says_meanwhile() {
+    let mut publisher = publisher(10);
+    publisher.apply(&routes(), Change::Absent(v(11)));
+    let mut replica = Replica::new(Mode::PerCollection);
+    let subscriber = publisher.subscribe(replica.cursors());
+    deliver(&mut publisher, subscriber, &mut replica);
+    for change in [Change::Stale("it answers 403".into()), Change::Bookmark(v(12))] {
+        publisher.apply(&routes(), change);
+        deliver(&mut publisher, subscriber, &mut replica);
+        assert_eq!(replica.completeness(&routes()), rules::Completeness::Absent);
+    }
 }

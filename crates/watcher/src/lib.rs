@@ -6,6 +6,7 @@ mod args;
 mod folder;
 mod kinds;
 mod kubernetes;
+mod metrics;
 mod redact;
 mod state_service;
 
@@ -38,14 +39,17 @@ pub async fn run(cluster: ClusterArgs, args: WatcherArgs, context: Context) -> a
         let namespaces: Arc<[String]> = args.watch_namespace.clone().into();
         let collections = kubernetes::collections(&kinds, &namespaces).map(|(_, id)| id);
         let publisher = publisher(lineage, collections);
-        let shutdown = context.shutdown.clone();
-        let source = kubernetes::KubernetesSource {
-            cluster,
-            publisher: publisher.clone(),
+        let selectors = args.selectors();
+        let settings = kubernetes::Settings {
             kinds: kinds.clone(),
             namespaces,
-            shutdown,
+            selectors,
+            patience: kubernetes::Patience::default(),
         };
+        let counters = metrics::Counters::register(&context.metrics);
+        let shutdown = context.shutdown.clone();
+        let source = kubernetes::KubernetesSource::new(cluster, publisher.clone(), settings, counters, shutdown);
+        metrics::register_held(&context.metrics, publisher.clone(), Some(source.closure().clone()));
         serve(&args, &context, publisher, kinds, async {
             source.run().await;
             Ok(())
@@ -54,6 +58,7 @@ pub async fn run(cluster: ClusterArgs, args: WatcherArgs, context: Context) -> a
     } else {
         let lineage = Lineage(format!("folder-{:016x}", rand::random::<u64>()));
         let publisher = publisher(lineage, kinds.iter().map(|kind| CollectionId::all(kind.id.as_str())));
+        metrics::register_held(&context.metrics, publisher.clone(), None);
         let source = folder::FolderSource {
             paths: args.from.clone(),
             publisher: publisher.clone(),
@@ -95,35 +100,55 @@ async fn serve(
     }
 }
 
-/// Names every collection that was never seen whole.
+/// Names every collection that was never seen whole, and — as no reason to send consumers elsewhere, since whoever asks
+/// the API server fares the same — those that cannot be brought up to date.
 async fn report_readiness(publisher: SharedPublisher, readiness: Readiness) {
     let mut moved = publisher.moved();
     let mut missing = usize::MAX;
     loop {
         moved.borrow_and_update();
-        let waiting: Vec<(String, String)> = publisher.read(|publisher| {
-            publisher
-                .collections()
-                .filter(|(_, view)| view.completeness() == rules::Completeness::Never)
-                .map(|(id, view)| (id.to_string(), view.stale.unwrap_or("it was not listed yet").to_owned()))
-                .collect()
-        });
-        if waiting.is_empty() {
-            readiness.clear("watcher");
-            if missing > 0 {
-                tracing::info!("every collection is complete");
-            }
-        } else {
-            let (name, why) = &waiting[0];
-            let more = waiting.len() - 1;
-            let others = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-            readiness.block("watcher", format!("{name}: {why}{others}"));
+        let (waiting, stale) = publisher.read(troubles);
+        match in_a_line(&waiting) {
+            Some(line) => readiness.block("watcher", line),
+            None => readiness.clear("watcher"),
+        }
+        match in_a_line(&stale) {
+            Some(line) => readiness.degrade("watcher", line),
+            None => readiness.recover("watcher"),
+        }
+        if waiting.is_empty() && missing > 0 {
+            tracing::info!("every collection is complete");
         }
         missing = waiting.len();
         if moved.changed().await.is_err() {
             return;
         }
     }
+}
+
+/// Collections, each with what is wrong with it.
+type Troubles = Vec<(String, String)>;
+
+/// Collections that were never seen whole, and those that are stale.
+fn troubles(publisher: &Publisher) -> (Troubles, Troubles) {
+    let (mut waiting, mut stale) = (Vec::new(), Vec::new());
+    for (id, view) in publisher.collections() {
+        let reason = view.stale.map(str::to_owned);
+        if view.completeness() == rules::Completeness::Never {
+            waiting.push((id.to_string(), reason.unwrap_or_else(|| "it was not listed yet".to_owned())));
+        } else if let Some(reason) = reason {
+            stale.push((id.to_string(), reason));
+        }
+    }
+    // One that has a reason of its own says more than those that wait for it.
+    waiting.sort_by_key(|(_, reason)| reason == "it was not listed yet");
+    (waiting, stale)
+}
+
+fn in_a_line(troubles: &[(String, String)]) -> Option<String> {
+    let ((name, why), more) = troubles.split_first()?;
+    let others = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+    Some(format!("{name}: {why}{others}"))
 }
 
 /// Asks which cluster this is until it answers.

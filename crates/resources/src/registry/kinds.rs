@@ -269,7 +269,7 @@ pub static KINDS: &[Kind] = &[
     Kind::built_in(KindId::CONFIG_MAP, "", "ConfigMap")
         .plural("configmaps")
         .keeping(&["data", "binaryData"])
-        .kept_for_labels(&["konghq.com/ca-cert", "konghq.com/configmap"]),
+        .kept_for_labels(&["konghq.com/ca-cert", "silverback.konghq.com/feedback"]),
     Kind::built_in(KindId::INGRESS_CLASS, "networking.k8s.io", "IngressClass")
         .plural("ingressclasses")
         .cluster()

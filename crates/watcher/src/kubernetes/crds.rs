@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use silverback_model::rules::Completeness;
 use silverback_model::{CollectionId, ObjectKey, Version};
 use silverback_resources::registry::{self, Kind, KindId};
 use silverback_sync::{Publisher, SharedPublisher};
@@ -22,6 +23,8 @@ pub(crate) struct Installed {
     served: BTreeMap<String, Vec<String>>,
     /// Why the CRDs cannot be listed right now.
     pub(super) trouble: Option<String>,
+    /// They may not be read, and that is how it is meant to be.
+    pub(super) unreadable: bool,
 }
 
 impl Installed {
@@ -37,11 +40,13 @@ impl Installed {
     fn read(publisher: &Publisher, collection: &CollectionId) -> Self {
         let Some(view) = publisher.collection(collection) else { return Self::default() };
         let trouble = view.stale.map(str::to_owned);
-        if view.completeness() == silverback_model::rules::Completeness::Never {
-            return Self { trouble, ..Self::default() };
+        match view.completeness() {
+            Completeness::Never => return Self { trouble, ..Self::default() },
+            Completeness::Absent => return Self { trouble, unreadable: true, ..Self::default() },
+            Completeness::Whole { .. } => (),
         }
         let served = view.items.values().filter_map(|item| served_versions(&item.key, &item.body)).collect();
-        Self { as_of: Some(view.frontier.seen.clone()), served, trouble }
+        Self { as_of: Some(view.frontier.seen.clone()), served, trouble, unreadable: false }
     }
 }
 
@@ -64,10 +69,9 @@ pub(super) async fn follow(source: KubernetesSource, installed: watch::Sender<In
     let lineage = source.publisher.read(|publisher| publisher.lineage().clone());
     let crds = SharedPublisher::new(Publisher::new(lineage, registry::trim_digest(), [collection.clone()]));
     let mut moved = crds.moved();
-    let source = KubernetesSource { publisher: crds.clone(), ..source };
+    let source = source.alone(crds.clone());
     let shutdown = source.shutdown.clone();
-    let follower =
-        Follower { source, kind, collection: collection.clone(), installed: None, history: watch::Sender::new(0) };
+    let follower = Follower { source, kind, collection: collection.clone(), installed: None };
     let tell = async {
         while moved.changed().await.is_ok() {
             let now = crds.read(|publisher| Installed::read(publisher, &collection));
@@ -75,7 +79,8 @@ pub(super) async fn follow(source: KubernetesSource, installed: watch::Sender<In
             installed.send_if_modified(|held| {
                 let news = held.as_of.is_some() != now.as_of.is_some()
                     || held.served != now.served
-                    || held.trouble != now.trouble;
+                    || held.trouble != now.trouble
+                    || held.unreadable != now.unreadable;
                 if news {
                     *held = now;
                 }
@@ -96,7 +101,8 @@ mod tests {
 
     fn installed(body: &str) -> Installed {
         let served = served_versions(&ObjectKey::new("", "tcproutes.gateway.networking.k8s.io"), body);
-        Installed { as_of: Some(Version::from_counter(5)), served: served.into_iter().collect(), trouble: None }
+        let as_of = Some(Version::from_counter(5));
+        Installed { as_of, served: served.into_iter().collect(), ..Installed::default() }
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! Drives the list/watch machine of one collection against the API server.
+//! Follows one collection: in which version it is read, and whether it is there at all.
+//!
+//! A kind is absent only if a complete view of the CRDs does not hold it, or — where neither they nor objects of the
+//! whole cluster may be read — if the API server went on refusing it.
 
 use std::time::Duration;
 
-use futures::{AsyncBufReadExt, StreamExt};
-use kube::Client;
-use silverback_cluster::in_words;
-use silverback_model::{CollectionId, Lineage, Version};
+use silverback_model::{CollectionId, Version};
 use silverback_resources::registry::Kind;
-use silverback_sync::{Change, Outcome};
+use silverback_sync::{Change, State};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
+use super::KubernetesSource;
+use super::closure::is_selective;
 use super::crds::Installed;
-use super::list_watch::{Answer, ListWatch, Request};
-use super::{KubernetesSource, wire};
+use super::names::Naming;
+use super::session::{End, Session};
 
-const PAGE: u32 = 500;
-const LIST_TIMEOUT: Duration = Duration::from_secs(60);
-/// The API server ends a watch after this; it is resumed where it was.
-const WATCH_SECONDS: u64 = 290;
-/// Bookmarks come about once a minute: a watch without a word for longer than this is replaced.
-const SILENCE: Duration = Duration::from_secs(150);
+/// How often a kind that is not served is looked for where the CRDs may not be read.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// And as long as it is not believed.
+const LOOK_AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Follows one collection.
 pub(super) struct Follower {
@@ -29,8 +29,6 @@ pub(super) struct Follower {
     pub(super) collection: CollectionId,
     /// For kinds that come from a CRD: which of them are installed.
     pub(super) installed: Option<watch::Receiver<Installed>>,
-    /// Counts the histories begun: each asks every collection to list again.
-    pub(super) history: watch::Sender<u64>,
 }
 
 impl Follower {
@@ -44,188 +42,86 @@ impl Follower {
     }
 
     async fn follow(&mut self) {
+        if is_selective(self.kind) {
+            self.source.closure.until_listed().await;
+        }
         let Some(mut installed) = self.installed.take() else {
-            return self.follow_version(self.kind.best_version(), std::future::pending()).await;
+            self.follow_version(self.kind.best_version(), false, std::future::pending()).await;
+            return;
         };
         loop {
             let now = installed.borrow_and_update().clone();
+            if now.unreadable {
+                self.follow_unannounced(&mut installed).await;
+                continue;
+            }
             match now.version_of(self.kind) {
                 Some(Ok(version)) => {
-                    let (kind, mut changes) = (self.kind, installed.clone());
+                    let kind = self.kind;
+                    let other = move |now: &Installed| now.version_of(kind) != Some(Ok(version));
+                    let mut changes = installed.clone();
                     let changed = async move {
-                        let other = |now: &Installed| now.version_of(kind) != Some(Ok(version));
                         let _ = changes.wait_for(other).await;
                     };
-                    self.follow_version(version, changed).await;
+                    self.follow_version(version, false, changed).await;
+                    continue;
                 }
-                Some(Err(as_of)) => {
-                    tracing::debug!(kind = %self.kind.id, "not installed");
-                    self.publish(Change::Absent(as_of));
-                    if installed.changed().await.is_err() {
-                        return;
-                    }
-                }
+                Some(Err(as_of)) => self.vanish(as_of).await,
                 None => {
                     if let Some(trouble) = &now.trouble {
-                        self.publish(Change::Stale(format!("CustomResourceDefinitions cannot be listed: {trouble}")));
-                    }
-                    if installed.changed().await.is_err() {
-                        return;
+                        let reason = format!("CustomResourceDefinitions cannot be listed: {trouble}");
+                        self.source.tell_stale(&self.collection, reason);
+                        self.source.closure.was_listed(&self.collection);
                     }
                 }
             }
-        }
-    }
-
-    /// Follows the kind in one version, until `changed`.
-    async fn follow_version(&self, version: &str, changed: impl Future<Output = ()>) {
-        tokio::pin!(changed);
-        let mut machine = ListWatch::new();
-        let mut history = self.history.subscribe();
-        let namespace = Some(self.collection.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-        let path = self.kind.path(version, namespace);
-        loop {
-            let (pause, request) = machine.next(rand::random());
-            tokio::select! {
-                () = &mut changed => return,
-                Ok(()) = history.changed() => machine.relist(),
-                () = async {
-                    tokio::time::sleep(pause).await;
-                    match request {
-                        Request::List { continue_token } => self.list(&path, continue_token, &mut machine).await,
-                        Request::Watch { from } => self.watch(&path, &from, &mut machine).await,
-                    }
-                } => (),
-            }
-        }
-    }
-
-    async fn list(&self, path: &str, continue_token: Option<String>, machine: &mut ListWatch) {
-        let mut query = format!("limit={PAGE}");
-        if let Some(token) = continue_token {
-            query.push_str(&format!("&continue={}", encode(&token)));
-        }
-        let answer = match timeout(LIST_TIMEOUT, self.get(path, &query)).await {
-            Ok(Ok(text)) => wire::read_page(&text, self.kind.projection()),
-            Ok(Err(error)) => answer_of(&error),
-            Err(_) => failed(format!("it did not answer a list within {} s", LIST_TIMEOUT.as_secs())),
-        };
-        self.take(machine, answer);
-    }
-
-    async fn get(&self, path: &str, query: &str) -> Result<String, kube::Error> {
-        let request = request(path, &self.with_selector(query))?;
-        self.client().request_text(request).await
-    }
-
-    async fn watch(&self, path: &str, from: &Version, machine: &mut ListWatch) {
-        let query = format!("watch=1&allowWatchBookmarks=true&resourceVersion={from}&timeoutSeconds={WATCH_SECONDS}");
-        let stream = match request(path, &self.with_selector(&query)) {
-            Ok(request) => self.client().request_stream(request).await,
-            Err(error) => Err(error),
-        };
-        let mut lines = match stream {
-            Ok(stream) => stream.lines(),
-            Err(error) => return self.take(machine, answer_of(&error)),
-        };
-        self.take(machine, Answer::Watching);
-        loop {
-            let answer = match timeout(SILENCE, lines.next()).await {
-                Ok(Some(Ok(line))) => match wire::read_event(&line, self.kind.projection()) {
-                    Some(answer) => answer,
-                    None => continue,
-                },
-                // A broken connection is like one that ended: the next watch tells whether all is well.
-                Ok(None | Some(Err(_))) => Answer::Ended,
-                Err(_) => {
-                    tracing::info!(collection = %self.collection, "the watch went silent and is replaced");
-                    Answer::Ended
-                }
-            };
-            let over = matches!(answer, Answer::Ended | Answer::Expired | Answer::Failed { .. });
-            self.take(machine, answer);
-            if over {
+            if installed.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    fn take(&self, machine: &mut ListWatch, answer: Answer) {
-        if let Some(change) = machine.on(answer) {
-            self.publish(change);
-        }
-    }
-
-    fn publish(&self, change: Change) {
-        if let Change::Stale(reason) = &change {
-            let known = self.source.publisher.read(|publisher| {
-                publisher.collection(&self.collection).is_some_and(|view| view.stale == Some(reason))
-            });
-            if !known {
-                tracing::warn!("{}: the API server is asked in vain: {reason}; what is known is kept", self.collection);
+    /// The CRDs may not be read: every version is tried, and a kind that is refused in all of them is looked for again
+    /// and again. It counts as absent if it was never seen.
+    async fn follow_unannounced(&self, installed: &mut watch::Receiver<Installed>) {
+        let refused_since = Instant::now();
+        loop {
+            for version in self.kind.versions {
+                let mut changes = installed.clone();
+                let readable = async move {
+                    let _ = changes.wait_for(|now| !now.unreadable).await;
+                };
+                if self.follow_version(version, true, readable).await == End::Changed {
+                    return;
+                }
+            }
+            let mut pause = LOOK_AT_ONCE;
+            if refused_since.elapsed() >= self.source.patience.refused {
+                pause = LOOK_AGAIN;
+                if self.source.state(&self.collection) == Some(State::Starting) {
+                    self.vanish(Version::zero()).await;
+                } else {
+                    self.source.tell_stale(&self.collection, "it answers 404: it does not know the kind".to_owned());
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => (),
+                _ = installed.wait_for(|now| !now.unreadable) => return,
             }
         }
-        let again = change.clone();
-        let outcome = self.source.publisher.write(|publisher| publisher.apply(&self.collection, change));
-        if outcome == Outcome::WentBack {
-            self.begin_history(again);
-        }
     }
 
-    /// The API server's newest list is older than what was seen: etcd was restored from a backup.
-    fn begin_history(&self, list: Change) {
-        let Change::Replace { version, .. } = &list else { return };
-        let lineage = self.source.publisher.read(|publisher| publisher.lineage().0.clone());
-        let cluster = lineage.split('+').next().unwrap_or_default();
-        let next = Lineage(format!("{cluster}+{version}"));
-        tracing::warn!(
-            "{} went back to version {version}: history {next} begins and everything is listed again",
-            self.collection
-        );
-        self.source.publisher.write(|publisher| {
-            publisher.begin_lineage(next, "the cluster's history began again");
-            publisher.apply(&self.collection, list)
-        });
-        self.history.send_modify(|histories| *histories += 1);
+    async fn follow_version(&self, version: &str, unannounced: bool, changed: impl Future<Output = ()>) -> End {
+        Session::new(&self.source, self.kind, &self.collection, version, unannounced).run(changed).await
     }
 
-    fn client(&self) -> &Client {
-        &self.source.cluster.client
+    /// The kind is not installed.
+    async fn vanish(&self, as_of: Version) {
+        tracing::debug!(kind = %self.kind.id, "not installed");
+        let nothing = Naming::Whole(Default::default());
+        let closure = &self.source.closure;
+        closure.announce(&self.collection, &nothing, |_| ()).await;
+        self.source.publisher.write(|publisher| publisher.apply(&self.collection, Change::Absent(as_of)));
+        closure.told(&self.collection, nothing);
     }
-
-    fn with_selector(&self, query: &str) -> String {
-        match self.kind.field_selector {
-            Some(selector) => format!("{query}&fieldSelector={}", encode(selector)),
-            None => query.to_owned(),
-        }
-    }
-}
-
-fn request(path: &str, query: &str) -> Result<http::Request<Vec<u8>>, kube::Error> {
-    http::Request::get(format!("{path}?{query}"))
-        .header(http::header::ACCEPT, "application/json")
-        .body(Vec::new())
-        .map_err(kube::Error::HttpError)
-}
-
-fn failed(reason: String) -> Answer {
-    Answer::Failed { reason, retry_after: None }
-}
-
-fn answer_of(error: &kube::Error) -> Answer {
-    match error {
-        kube::Error::Api(status) if status.code == 410 => Answer::Expired,
-        kube::Error::Api(status) => {
-            let seconds = status.details.as_ref().map(|details| details.retry_after_seconds).unwrap_or_default();
-            let retry_after = (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
-            Answer::Failed { reason: in_words(error), retry_after }
-        }
-        _ => failed(in_words(error)),
-    }
-}
-
-/// Percent-encodes a query value.
-fn encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
