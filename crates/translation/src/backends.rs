@@ -13,12 +13,31 @@ use crate::settings::Settings;
 const DEFAULT_WEIGHT: i64 = 100;
 
 /// A port of a Service that exists.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Port {
     /// Name among the Service's ports; empty where it has only one.
     pub name: String,
     /// Number.
     pub number: u16,
+    /// What is spoken there, where the Service says.
+    pub app_protocol: Option<String>,
+}
+
+/// HTTP/2 without TLS, as Services say it.
+const H2C: &str = "kubernetes.io/h2c";
+/// WebSocket over TLS, as Services say it.
+const WSS: &str = "kubernetes.io/wss";
+/// Why a port that speaks it takes no requests.
+pub(crate) const NO_H2C: &str = "Kong speaks HTTP/2 in clear for gRPC alone; leave out appProtocol, or use a GRPCRoute";
+
+/// Whether only HTTP/2 without TLS is spoken at a port.
+pub(crate) fn is_h2c(port: &Port) -> bool {
+    port.app_protocol.as_deref() == Some(H2C)
+}
+
+/// Whether WebSocket over TLS is spoken at a port.
+pub(crate) fn is_wss(port: &Port) -> bool {
+    port.app_protocol.as_deref() == Some(WSS)
 }
 
 /// Why a Service has no such port.
@@ -55,7 +74,7 @@ pub(crate) fn find_port(service: &Service, port: &BackendPort) -> Result<Port, N
     let found = match port {
         // The number need not be among its ports, which mean nothing for such a Service.
         BackendPort::Number(number) if service.is_external_name() => {
-            return Ok(Port { name: String::new(), number: *number });
+            return Ok(Port { number: *number, ..Port::default() });
         }
         _ if service.is_external_name() => return Err(NoPort::NeedsNumber { service: name() }),
         BackendPort::Number(number) => ports.iter().find(|port| port.port == *number),
@@ -66,7 +85,7 @@ pub(crate) fn find_port(service: &Service, port: &BackendPort) -> Result<Port, N
         BackendPort::Implicit => return Err(NoPort::NotTheOnly { service: name(), ports: ports.len() }),
     };
     found
-        .map(|port| Port { name: port.name.clone(), number: port.port })
+        .map(|it| Port { name: it.name.clone(), number: it.port, app_protocol: it.app_protocol.clone() })
         .ok_or_else(|| NoPort::NotFound { service: name(), port: port.to_string() })
 }
 
@@ -174,7 +193,7 @@ mod tests {
         let web =
             service(json!({"ports": [{"name": "http", "port": 80, "targetPort": "web"}, {"name": "x", "port": 81}]}));
         for port in [BackendPort::Number(80), BackendPort::Name("http".into()), BackendPort::Name("web".into())] {
-            assert_eq!(find_port(&web, &port).unwrap(), Port { name: "http".into(), number: 80 });
+            assert_eq!(find_port(&web, &port).unwrap(), Port { name: "http".into(), number: 80, ..Port::default() });
         }
         assert_eq!(
             find_port(&web, &BackendPort::Number(82)).unwrap_err().to_string(),
@@ -197,7 +216,7 @@ mod tests {
     #[test]
     fn the_cluster_domain_is_appended() {
         let web = service(json!({"ports": [{"port": 80}]}));
-        let port = Port { name: String::new(), number: 80 };
+        let port = Port { number: 80, ..Port::default() };
         assert_eq!(service_endpoint(&web, &port, &Settings::default()).target, "web.shop.svc:80");
         let settings = Settings { cluster_domain: "cluster.local".into(), ..Settings::default() };
         assert_eq!(service_endpoint(&web, &port, &settings).target, "web.shop.svc.cluster.local:80");
@@ -206,7 +225,7 @@ mod tests {
     #[test]
     fn only_ready_endpoints_count_unless_they_drain() {
         let web = service(json!({"ports": [{"name": "http", "port": 80}]}));
-        let port = Port { name: "http".into(), number: 80 };
+        let port = Port { name: "http".into(), number: 80, ..Port::default() };
         let slices = [
             slice(json!([{"addresses": ["10.0.0.2"]}, {"addresses": ["10.0.0.1"], "conditions": {"ready": true}},
                 {"addresses": ["10.0.0.3"], "conditions": {"ready": false}},

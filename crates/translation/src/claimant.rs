@@ -4,10 +4,11 @@
 
 use silverback_model::ObjectKey;
 use silverback_resources::crds::{TCPIngress, UDPIngress};
-use silverback_resources::types::{GRPCRoute, Gateway, HTTPRoute, Ingress, TCPRoute, TLSRoute, UDPRoute};
+use silverback_resources::types::{GRPCRoute, Gateway, HTTPRoute, Ingress, ListenerSet, TCPRoute, TLSRoute, UDPRoute};
 
 use crate::claims::Claims;
 use crate::inputs::View;
+use crate::kinds::gateway_api::SetKey;
 use crate::kinds::{gateway_api, ingress, l4};
 
 /// The kinds of claimants. The order decides who comes first where objects of several kinds claim the same.
@@ -31,6 +32,29 @@ pub(crate) enum ClaimantKind {
     TlsRoute,
     /// gateway.networking.k8s.io
     Gateway,
+    /// gateway.networking.k8s.io
+    ListenerSet,
+    /// gateway.networking.x-k8s.io
+    XListenerSet,
+}
+
+impl ClaimantKind {
+    /// The kind, where it is a route of the Gateway API.
+    pub(crate) fn of_route(self) -> Option<&'static str> {
+        match self {
+            Self::HttpRoute => Some("HTTPRoute"),
+            Self::GrpcRoute => Some("GRPCRoute"),
+            Self::TcpRoute => Some("TCPRoute"),
+            Self::UdpRoute => Some("UDPRoute"),
+            Self::TlsRoute => Some("TLSRoute"),
+            Self::Ingress
+            | Self::TcpIngress
+            | Self::UdpIngress
+            | Self::Gateway
+            | Self::ListenerSet
+            | Self::XListenerSet => None,
+        }
+    }
 }
 
 /// Which claimant.
@@ -63,6 +87,8 @@ pub(crate) enum Claimant {
     TlsRoute(TLSRoute),
     /// A Gateway.
     Gateway(Box<Gateway>),
+    /// A ListenerSet, or an XListenerSet.
+    ListenerSet(SetKey, Box<ListenerSet>),
 }
 
 impl Claimant {
@@ -78,6 +104,7 @@ impl Claimant {
             Self::UdpRoute(route) => gateway_api::udp_claims(route, view),
             Self::TlsRoute(route) => gateway_api::tls_claims(route, view),
             Self::Gateway(gateway) => gateway_api::gateway_claims(gateway, view),
+            Self::ListenerSet(key, set) => gateway_api::set_claims(set, key, view),
         }
     }
 }

@@ -11,6 +11,7 @@ use silverback_kong::{Plugin, Route, Service, names};
 use silverback_model::ObjectKey;
 
 use crate::rank::Rank;
+use crate::routed::Routed;
 use crate::source::{Maker, Notes};
 
 /// What one source object asks for.
@@ -28,6 +29,8 @@ pub(crate) struct Claims {
     pub tls: Vec<TlsClaim>,
     /// What is wrong with the object alone.
     pub notes: Notes,
+    /// Of a route of the Gateway API: what its status is made from.
+    pub routed: Option<Arc<Routed>>,
 }
 
 impl Claims {
@@ -40,6 +43,7 @@ impl Claims {
             default_backend: None,
             tls: Vec::new(),
             notes: Notes::default(),
+            routed: None,
         }
     }
 
@@ -62,8 +66,19 @@ pub(crate) struct ServiceClaim {
     pub routes: Vec<RouteClaim>,
     /// The whole service is to be left out.
     pub refused: bool,
+    /// How clients stay with their backend.
+    pub affinity: Option<Affinity>,
     /// Where none of its backends exists, requests are answered with an error.
     pub answers_without_backend: bool,
+}
+
+/// A cookie that keeps a client at its backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Affinity {
+    /// Name of the cookie.
+    pub cookie: String,
+    /// Its path.
+    pub path: String,
 }
 
 impl ServiceClaim {

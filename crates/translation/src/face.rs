@@ -7,8 +7,9 @@ use silverback_resources::crds::KongServiceFacade;
 use silverback_resources::types::{BackendTLSPolicy, Meta, Service};
 
 use crate::annotations::service as annotations;
-use crate::output::Reason;
-use crate::source::{Maker, Notes, Source};
+use crate::backends::Port;
+use crate::kinds::backend_tls_policy;
+use crate::source::{Maker, Source};
 
 /// The option of a policy that says how long chains of certificates may be.
 const DEPTH_OPTION: &str = "tls-verify-depth";
@@ -18,23 +19,24 @@ const DEPTH_OPTION: &str = "tls-verify-depth";
 pub(crate) enum Face {
     /// The Service itself.
     Service(Arc<Service>),
-    /// A Service with what policies make of its annotations. Several policies contradict each other: none counts.
-    Policed(Box<Service>, Vec<Arc<BackendTLSPolicy>>),
+    /// A Service with what a policy makes of its annotations.
+    Policed(Box<Service>, Arc<BackendTLSPolicy>),
     /// A facade, with the annotations of both.
     Facade(Box<KongServiceFacade>, Arc<Service>),
 }
 
 impl Face {
-    /// A Service under these policies.
-    pub(crate) fn service(service: Arc<Service>, policies: &[Arc<BackendTLSPolicy>]) -> Self {
-        if policies.is_empty() {
-            return Self::Service(service);
+    /// A port of a Service, under the policy of these that counts for it.
+    pub(crate) fn service(service: Arc<Service>, port: Option<&Port>, policies: &[Arc<BackendTLSPolicy>]) -> Self {
+        let port = port.map(|port| port.name.as_str()).unwrap_or_default();
+        match backend_tls_policy::effective(policies, &service.metadata.name, port) {
+            None => Self::Service(service),
+            Some(policy) => {
+                let mut policed = (*service).clone();
+                apply(policy, &mut policed.metadata);
+                Self::Policed(Box::new(policed), policy.clone())
+            }
         }
-        let mut policed = (*service).clone();
-        if let [policy] = policies {
-            apply(policy, &mut policed.metadata);
-        }
-        Self::Policed(Box::new(policed), policies.to_vec())
     }
 
     /// The facade of a Service.
@@ -59,34 +61,18 @@ impl Face {
     pub(crate) fn makers(&self) -> impl Iterator<Item = Maker> + use<> {
         let more: Vec<Maker> = match self {
             Self::Service(_) => Vec::new(),
-            Self::Policed(_, policies) => policies.iter().map(|policy| Source::of(&**policy).maker()).collect(),
+            Self::Policed(_, policy) => vec![Source::of(&**policy).maker()],
             Self::Facade(_, service) => vec![Source::of(&**service).maker()],
         };
         [self.source().maker()].into_iter().chain(more)
     }
 
-    /// What is wrong with its policies.
-    pub(crate) fn problems(&self) -> Notes {
-        let mut notes = Notes::default();
-        let Self::Policed(service, policies) = self else { return notes };
-        for policy in policies {
-            let (reference, spec) = (Source::of(&**policy).reference(), &policy.spec.validation);
-            if policies.len() > 1 {
-                let service = service.metadata.key();
-                let message = format!("the policy has no effect on Service {service}: another policy targets it too");
-                notes.error(&reference, "spec.targetRefs", Reason::Conflict, message);
-            }
-            if spec.well_known.is_some() {
-                let message = "it has no effect: name the authorities in caCertificateRefs";
-                let field = "spec.validation.wellKnownCACertificates";
-                notes.error(&reference, field, Reason::UnsupportedFeature, message);
-            }
-            if !spec.subject_alt_names.is_empty() {
-                let message = "it has no effect: Kong verifies no other names";
-                notes.error(&reference, "spec.validation.subjectAltNames", Reason::UnsupportedFeature, message);
-            }
+    /// The policy that counts for it.
+    pub(crate) fn policy(&self) -> Option<&Arc<BackendTLSPolicy>> {
+        match self {
+            Self::Policed(_, policy) => Some(policy),
+            Self::Service(_) | Self::Facade(..) => None,
         }
-        notes
     }
 }
 
@@ -101,17 +87,5 @@ fn apply(policy: &BackendTLSPolicy, meta: &mut Meta) {
         && depth.parse::<u16>().is_ok()
     {
         set(annotations::TLS_VERIFY_DEPTH, depth);
-    }
-    for authority in &validation.ca_certificate_refs {
-        let name = match authority.kind.as_deref() {
-            Some("Secret") => annotations::CA_SECRETS,
-            Some("ConfigMap") => annotations::CA_CONFIG_MAPS,
-            _ => continue,
-        };
-        let list = meta.annotations.entry(name.to_owned()).or_default();
-        if !list.is_empty() {
-            list.push(',');
-        }
-        list.push_str(&authority.name);
     }
 }

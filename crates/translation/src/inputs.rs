@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use silverback_incremental::{Ctx, Graph, Index, Input};
+use silverback_incremental::{Ctx, Derived, Graph, Index, Input};
 use silverback_model::{ObjectKey, ObjectRef};
 use silverback_resources::crds::{
     IngressClassParameters, KongClusterPlugin, KongConsumer, KongConsumerGroup, KongCustomEntity, KongIngress,
     KongLicense, KongPlugin, KongServiceFacade, KongUpstreamPolicy, KongVault,
 };
 use silverback_resources::types::{
-    BackendTLSPolicy, ConfigMap, EndpointSlice, Gateway, GatewayClass, IngressClass, ReferenceGrant, Secret, Service,
+    BackendTLSPolicy, ConfigMap, EndpointSlice, Gateway, GatewayClass, IngressClass, ListenerSet, ReferenceGrant,
+    Secret, Service,
 };
 
 use crate::claimant::{Claimant, ClaimantKey};
 use crate::class::{self, ClassFacts};
-use crate::kinds::ca_certificate::{Held, Holder};
+use crate::kinds::ca_certificate::{Held, Holder, Trusted};
+use crate::kinds::gateway_api::{Listening, Owner, SetKey};
 use crate::settings::Settings;
+use crate::status::policies;
 
 /// Collections that are set from outside.
 #[derive(Clone, Copy)]
@@ -67,6 +70,10 @@ pub(crate) struct Inputs {
     pub gateways: Input<ObjectKey, Gateway>,
     /// Their classes.
     pub gateway_classes: Input<ObjectKey, GatewayClass>,
+    /// Listeners added to them.
+    pub listener_sets: Input<SetKey, ListenerSet>,
+    /// The same by Gateway.
+    pub sets_by_gateway: Index<ObjectKey, SetKey>,
     /// TLS to backends.
     pub tls_policies: Input<ObjectKey, BackendTLSPolicy>,
     /// The same by the Service they are for.
@@ -82,6 +89,7 @@ impl Inputs {
     pub(crate) fn new(graph: &mut Graph) -> Self {
         let grants = graph.input("reference grants");
         let tls_policies = graph.input("backend tls policies");
+        let listener_sets = graph.input("listener sets");
         Self {
             grants,
             grants_by_namespace: graph
@@ -107,18 +115,34 @@ impl Inputs {
             licenses: graph.input("licenses"),
             gateways: graph.input("gateways"),
             gateway_classes: graph.input("gateway classes"),
+            listener_sets,
+            sets_by_gateway: graph.index("listener sets by gateway", &listener_sets, gateway_of_set),
             tls_policies,
-            tls_policies_by_service: graph.index("tls policies by service", &tls_policies, policed_services),
+            tls_policies_by_service: graph.index(
+                "tls policies by service",
+                &tls_policies,
+                |_, policy: &BackendTLSPolicy| policies::targets(policy),
+            ),
             namespaces: graph.input("namespaces"),
             custom_entities: graph.input("custom entities"),
         }
     }
 }
 
-/// The Services that a policy is for: those of its own namespace.
-fn policed_services(key: &ObjectKey, policy: &BackendTLSPolicy) -> Vec<ObjectKey> {
-    let targets = policy.spec.target_refs.iter().filter(|target| target.kind == "Service" && target.group.is_empty());
-    targets.map(|target| ObjectKey::new(key.namespace.clone(), target.name.clone())).collect()
+fn gateway_of_set(_: &SetKey, set: &ListenerSet) -> Vec<ObjectKey> {
+    match Owner::of(&set.spec.parent_ref, &set.metadata.namespace) {
+        Some(Owner::Gateway(gateway)) => vec![gateway],
+        _ => Vec::new(),
+    }
+}
+
+/// What is worked out before all else, for every rule to read.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    /// What Gateways listen for.
+    pub listening: Derived<ObjectKey, Listening>,
+    /// What policies trust.
+    pub trusted: Derived<(Holder, ObjectKey), Trusted>,
 }
 
 /// What a rule sees of the cluster while it runs. Every look is recorded, so that the rule reruns when what it saw, or
@@ -130,6 +154,8 @@ pub(crate) struct View<'a> {
     pub inputs: &'a Inputs,
     /// The settings.
     pub settings: &'a Settings,
+    /// What is known already; nothing while that is worked out.
+    pub known: Option<Known>,
 }
 
 impl View<'_> {
@@ -154,17 +180,33 @@ impl View<'_> {
         self.class().owns(&facade.metadata, &self.settings.ingress_class).then_some(facade)
     }
 
-    /// A Gateway.
-    pub(crate) fn gateway(&self, key: &ObjectKey) -> Option<Arc<Gateway>> {
-        self.ctx.get(&self.inputs.gateways, key)
-    }
-
     /// A GatewayClass.
     pub(crate) fn gateway_class(&self, name: &str) -> Option<Arc<GatewayClass>> {
         self.ctx.get(&self.inputs.gateway_classes, &ObjectKey::new("", name))
     }
 
-    /// The policies of TLS to a Service, the oldest first.
+    /// What a Gateway listens for.
+    pub(crate) fn listening(&self, gateway: &ObjectKey) -> Option<Arc<Listening>> {
+        self.ctx.get(&self.known?.listening, gateway)
+    }
+
+    /// A ListenerSet.
+    pub(crate) fn listener_set(&self, key: &SetKey) -> Option<Arc<ListenerSet>> {
+        self.ctx.get(&self.inputs.listener_sets, key)
+    }
+
+    /// The ListenerSets of a Gateway.
+    pub(crate) fn listener_sets(&self, gateway: &ObjectKey) -> Vec<(SetKey, Arc<ListenerSet>)> {
+        let keys = self.ctx.members(&self.inputs.sets_by_gateway, gateway);
+        keys.iter().filter_map(|key| Some((key.clone(), self.listener_set(key)?))).collect()
+    }
+
+    /// What a policy trusts by naming an object.
+    pub(crate) fn trusted(&self, holder: Holder, key: &ObjectKey) -> Option<Arc<Trusted>> {
+        self.ctx.get(&self.known?.trusted, &(holder, key.clone()))
+    }
+
+    /// The policies of TLS to a Service.
     pub(crate) fn tls_policies(&self, service: &ObjectKey) -> Vec<Arc<BackendTLSPolicy>> {
         let keys = self.ctx.members(&self.inputs.tls_policies_by_service, service);
         keys.iter().filter_map(|key| self.ctx.get(&self.inputs.tls_policies, key)).collect()

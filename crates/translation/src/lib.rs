@@ -13,6 +13,7 @@ mod class;
 mod credential_limits;
 mod credentials;
 mod face;
+mod features;
 mod gate;
 mod graph;
 mod inputs;
@@ -24,14 +25,22 @@ mod plugins;
 mod product;
 mod rank;
 mod render;
+mod routed;
 mod secrets;
 mod service;
 mod settings;
 mod source;
+mod status;
+mod tls;
 mod translator;
 mod upstream;
 
+pub use features::supported as supported_features;
 pub use output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
 pub use render::{object_ref, render, upsert};
 pub use settings::{Edition, FeatureGates, KongVersion, MissingPlugins, RouterFlavor, Settings};
+pub use status::{
+    AncestorStatus, Condition, ConditionKind, ConditionReason, Feature, GatewayClassStatus, GatewayStatus,
+    ListenerSetStatus, ListenerStatus, ObjectStatus, ParentStatus, PolicyStatus, RouteStatus, Status,
+};
 pub use translator::{Explanation, Translator};

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use silverback_kong::{EntityKey, Rendered};
 use silverback_model::{ObjectKey, ObjectRef, Provenance};
 
+use crate::status::ObjectStatus;
+
 /// A change of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectChange {
@@ -118,6 +120,9 @@ pub struct Output {
     pub changed: Vec<(EntityKey, Option<Arc<Entity>>)>,
     /// All diagnostics of each object that has other ones than before; empty: cleared. Sorted by object.
     pub diagnostics: Vec<(ObjectRef, Vec<Diagnostic>)>,
+    /// Statuses of the Gateway API's objects that are other than before, `None` for those that have none any more.
+    /// Sorted by object.
+    pub statuses: Vec<(ObjectRef, Option<Arc<ObjectStatus>>)>,
     /// How many derivations ran.
     pub reran: usize,
 }

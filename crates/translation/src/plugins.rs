@@ -141,6 +141,13 @@ pub(crate) fn once(plugins: &mut Vec<Plugin>) -> Vec<String> {
     doubled.into_iter().map(|plugin: Plugin| plugin.name).collect()
 }
 
+/// Answers every request of a service whose backends cannot be trusted.
+pub(crate) fn untrusted() -> Plugin {
+    let message = "The backends cannot be verified: see the status of their BackendTLSPolicy";
+    let config = Map::from_iter([("status_code".to_owned(), json!(502)), ("message".to_owned(), json!(message))]);
+    Plugin { name: "request-termination".into(), config, ..Plugin::default() }
+}
+
 /// Who a plugin is bound to beside services and routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Audience {

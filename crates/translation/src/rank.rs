@@ -1,6 +1,8 @@
 //! Order among routes whose priorities are equal but for the last bits: the Gateway API asks for the oldest object to
 //! win, then the first by name, then the first in the object.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use silverback_model::ObjectKey;
 
 /// What decides among routes of one class; the smaller comes first.
@@ -23,6 +25,15 @@ pub(crate) struct Rank {
     pub most: u64,
     /// What decides within the class.
     pub seniority: Seniority,
+}
+
+/// Priorities of a service's routes, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Priorities {
+    /// The priorities.
+    pub of: BTreeMap<String, u64>,
+    /// Routes whose class has no bits left for them: they share the lowest place.
+    pub crowded: BTreeSet<String>,
 }
 
 /// The priority of the route that comes `before` others of its class: the first gets all the last bits. A class that is

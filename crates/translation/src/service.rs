@@ -12,7 +12,7 @@ use silverback_model::{ObjectKey, ObjectRef};
 
 use crate::annotations::service as annotations;
 use crate::annotations::{PLUGINS, list};
-use crate::backends::{NoPort, Port, find_port};
+use crate::backends::{self, NoPort, Port, find_port};
 use crate::claims::{Backend, BackendPort, BackendRef, PluginRef, ServiceClaim};
 use crate::face::Face;
 use crate::inputs::View;
@@ -21,9 +21,11 @@ use crate::matchable;
 use crate::output::Reason;
 use crate::plugins::{self, Closed};
 use crate::product::{Made, Product};
+use crate::rank::Priorities;
 use crate::secrets;
 use crate::settings::Settings;
 use crate::source::{Maker, Notes, Source, annotation_field};
+use crate::tls;
 
 /// Group of routes for which KongIngresses never counted.
 const GATEWAY_API: &str = ".gateway.networking.k8s.io";
@@ -83,12 +85,6 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
     let first = claims.first()?;
     let mut plan = Plan { service: first.claim.service.clone(), ..Plan::default() };
     plan.upstream.name = plan.service.host.clone();
-    // Routes that share a service share its timeouts: the last that says any has its way.
-    for other in claims.iter().map(|claimed| &claimed.claim.service).filter(|it| it.connect_timeout.is_some()) {
-        plan.service.connect_timeout = other.connect_timeout;
-        plan.service.read_timeout = other.read_timeout;
-        plan.service.write_timeout = other.write_timeout;
-    }
     let settings = view.settings;
     let fill = settings.feature_gates.fill_ids;
     plan.service.id = fill.then(|| ids::id(IdKind::Service, &settings.workspace, &plan.service.name));
@@ -105,6 +101,11 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
         return Some(plan);
     }
     let faces = plan.resolve(&first.claim.backends, claims, view);
+    if let Some(affinity) = &first.claim.affinity {
+        plan.upstream.algorithm = Some("sticky-sessions".into());
+        plan.upstream.sticky_sessions_cookie = Some(affinity.cookie.clone());
+        plan.upstream.sticky_sessions_cookie_path = Some(affinity.path.clone());
+    }
     plan.tag(&faces, &first.claim.parent_tags);
     if faces.is_empty() && first.claim.answers_without_backend {
         plan.service.plugins.push(plugins::no_backend());
@@ -119,9 +120,12 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
         }
         return Some(plan);
     }
+    let protocol = plan.service.protocol.clone();
     for face in &faces {
-        plan.notes.merge(face.problems());
         plan.annotate(&face.source(), view);
+        if let Some(policy) = face.policy() {
+            tls::secure(&mut plan, policy, protocol.as_deref(), view);
+        }
     }
     let by_override = !first.maker.object.kind.ends_with(GATEWAY_API);
     plan.balance(&faces, by_override, view);
@@ -155,9 +159,18 @@ impl Plan {
                     continue;
                 }
             };
+            let api = claims.first().is_some_and(|claimed| claimed.maker.object.kind.ends_with(GATEWAY_API));
+            let http = api && self.service.protocol.as_deref() == Some("http");
             match port {
+                Ok(port) if http && backends::is_h2c(&port) => {
+                    self.blame(claims, at, Reason::UnsupportedBackend, backends::NO_H2C);
+                    continue;
+                }
                 Ok(port) => {
                     self.service.port = Some(port.number);
+                    if http && backends::is_wss(&port) {
+                        self.service.protocol = Some("https".into());
+                    }
                     self.backends.push(PlannedBackend { service, port, weight: backend.weight });
                 }
                 Err(problem) => self.blame(claims, at, Reason::PortNotFound, &problem.to_string()),
@@ -347,7 +360,7 @@ fn look_up(to: &BackendRef, view: &View<'_>) -> Result<(Face, ObjectKey, Result<
         BackendRef::Service(key, port) => {
             let service = view.service(key).ok_or_else(|| missing(key))?;
             let port = find_port(&service, port);
-            Ok((Face::service(service, &view.tls_policies(key)), key.clone(), port))
+            Ok((Face::service(service, port.as_ref().ok(), &view.tls_policies(key)), key.clone(), port))
         }
         BackendRef::Facade(key) => {
             let facade = view.facade(key).ok_or_else(|| format!("there is no KongServiceFacade {key} of our class"))?;
@@ -375,7 +388,7 @@ pub(crate) fn product(
     claims: &[Claimed],
     client_certificate: Option<String>,
     closed: &Closed,
-    ranks: &BTreeMap<String, u64>,
+    ranks: &Priorities,
     settings: &Settings,
 ) -> Option<Product> {
     if plan.dropped.is_some() {
@@ -392,7 +405,8 @@ pub(crate) fn product(
         let object = &claimed.maker.object;
         for claim in &claimed.claim.routes {
             let mut route = claim.route.clone();
-            route.priority = ranks.get(&route.name).copied().or(route.priority);
+            route.priority = ranks.of.get(&route.name).copied().or(route.priority);
+            notes.merge(crowded(object, &route.name, ranks));
             if closed.routes.contains(&route.name) {
                 // In the place of all others: what redirects or answers by itself would do so first.
                 route.plugins = vec![plugins::closed()];
@@ -431,4 +445,17 @@ fn source_of(field: &str) -> &'static str {
         "hosts" | "paths" => "spec",
         _ => "metadata.annotations",
     }
+}
+
+/// Too many routes that only their age tells apart.
+fn crowded(object: &ObjectRef, route: &str, ranks: &Priorities) -> Notes {
+    let mut notes = Notes::default();
+    if ranks.crowded.contains(route) {
+        let message = format!(
+            "route {route} may be tried too late: too many routes of its kind have hosts, paths and numbers of headers \
+             alike for Kong to keep their order by age; make some of them more specific"
+        );
+        notes.warn(object, "spec", Reason::Conflict, message);
+    }
+    notes
 }

@@ -45,7 +45,7 @@ pub enum MissingPlugins {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase", deny_unknown_fields)]
 pub struct FeatureGates {
-    /// TCPRoute, UDPRoute, TLSRoute and BackendTLSPolicy.
+    /// Kept for its name: TCPRoute, UDPRoute, TLSRoute and BackendTLSPolicy need no gate here.
     pub gateway_alpha: bool,
     /// Entities get ids computed from their names.
     #[serde(rename = "FillIDs")]

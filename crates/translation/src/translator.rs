@@ -11,7 +11,7 @@ use silverback_kong::EntityKey;
 use silverback_model::{ObjectKey, ObjectRef, Provenance};
 use silverback_resources::crds::{TCPIngress, UDPIngress};
 use silverback_resources::types::{
-    EndpointSlice, GRPCRoute, Gateway, HTTPRoute, Ingress, Meta, Named, TCPRoute, TLSRoute, UDPRoute,
+    EndpointSlice, GRPCRoute, Gateway, HTTPRoute, Ingress, ListenerSet, Meta, Named, TCPRoute, TLSRoute, UDPRoute,
 };
 
 use crate::claimant::{Claimant, ClaimantKey, ClaimantKind};
@@ -19,10 +19,12 @@ use crate::gate::Gate;
 use crate::graph::{self, Outputs};
 use crate::inputs::Inputs;
 use crate::kinds::ca_certificate::{self, Held, Holder};
+use crate::kinds::gateway_api::{GROUP, SetKey};
 use crate::output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
 use crate::product::{Made, Product};
 use crate::settings::Settings;
 use crate::source::Notes;
+use crate::status::ObjectStatus;
 
 /// Translates objects to entities, incrementally. Replicas with equal settings that were told of equal objects, in
 /// whatever order and batches, hold equal entities.
@@ -39,6 +41,7 @@ pub struct Translator {
     by_object: HashMap<ObjectRef, BTreeSet<EntityKey>>,
     gate: Gate,
     diagnostics: Diagnostics,
+    statuses: BTreeMap<ObjectRef, Arc<ObjectStatus>>,
 }
 
 /// One run of a rule: the name of its collection, and its key as text.
@@ -58,6 +61,8 @@ pub struct Explanation {
     pub entities: Vec<(EntityKey, Arc<Entity>)>,
     /// What is wrong with it.
     pub diagnostics: Vec<Diagnostic>,
+    /// Its status, where its kind has one.
+    pub status: Option<Arc<ObjectStatus>>,
 }
 
 /// How a change is taken into the graph.
@@ -125,6 +130,8 @@ const KINDS: &[(&str, Take)] = &[
         let wrap = |gateway| Claimant::Gateway(Box::new(gateway));
         claim::<Gateway>(inputs, batch, ClaimantKind::Gateway, key, text, wrap)
     }),
+    ("ListenerSet.gateway.networking.k8s.io", |inputs, batch, key, text| take_set(inputs, batch, false, key, text)),
+    ("XListenerSet.gateway.networking.x-k8s.io", |inputs, batch, key, text| take_set(inputs, batch, true, key, text)),
     ("GatewayClass.gateway.networking.k8s.io", |inputs, batch, key, text| {
         take(&inputs.gateway_classes, batch, key, text)
     }),
@@ -208,6 +215,23 @@ where
     put(input, batch, key, object)
 }
 
+/// A set of listeners, under its old name or the new.
+fn take_set(
+    inputs: &Inputs,
+    batch: &mut Batch<'_>,
+    experimental: bool,
+    key: &ObjectKey,
+    text: Option<&str>,
+) -> Result<(), serde_json::Error> {
+    let set_key = SetKey { key: key.clone(), experimental };
+    let set: Result<Option<ListenerSet>, _> = decode(text);
+    let kind = if experimental { ClaimantKind::XListenerSet } else { ClaimantKind::ListenerSet };
+    let held = set.as_ref().ok().and_then(Option::as_ref).cloned();
+    let claimant = held.map(|set| Claimant::ListenerSet(set_key.clone(), Box::new(set)));
+    put(&inputs.claimants, batch, &ClaimantKey { kind, key: key.clone() }, Ok(claimant))?;
+    put(&inputs.listener_sets, batch, &set_key, set)
+}
+
 /// Of namespaces only the labels count.
 fn take_namespace(
     inputs: &Inputs,
@@ -264,6 +288,7 @@ impl Translator {
             by_object: HashMap::new(),
             gate: Gate::default(),
             diagnostics: Diagnostics::default(),
+            statuses: BTreeMap::new(),
         }
     }
 
@@ -306,7 +331,9 @@ impl Translator {
         self.diagnostics.say(("gate", String::new()), notes.0, &mut touched.objects);
         touched.entities.extend(moved);
         self.refresh(changes.iter().map(|change| &change.object), &mut touched);
+        let statuses = self.take_statuses(&report);
         Output {
+            statuses,
             changed: touched.entities.into_iter().map(|key| (key.clone(), self.entities.get(&key).cloned())).collect(),
             diagnostics: touched
                 .objects
@@ -345,7 +372,8 @@ impl Translator {
         given.extend(named("global plugins", report.changed(&outputs.global_plugins)));
         given.extend(named("consumers", report.changed(&outputs.consumers)));
         given.extend(named("consumer groups", report.changed(&outputs.consumer_groups)));
-        given.extend(named("authorities", report.changed(&outputs.others.authorities)));
+        given.extend(named("authorities", report.changed(&outputs.authorities.labelled)));
+        given.extend(named("authorities of policies", report.changed(&outputs.authorities.named)));
         given.extend(named("vaults", report.changed(&outputs.others.vaults)));
         given.extend(named("licenses", report.changed(&outputs.others.licenses)));
         given.extend(named("custom entities", report.changed(&outputs.others.custom_entities)));
@@ -375,6 +403,28 @@ impl Translator {
             }
         }
         touched.entities.extend(before.into_keys());
+    }
+
+    /// Takes over the statuses that the graph changed.
+    fn take_statuses(&mut self, report: &Report) -> Vec<(ObjectRef, Option<Arc<ObjectStatus>>)> {
+        let statuses = self.outputs.statuses;
+        let object = |kind: &str, key| ObjectRef::new(format!("{kind}.{GROUP}"), key);
+        let mut changed = BTreeMap::new();
+        let routes = report.changed(&statuses.routes).into_iter();
+        changed.extend(routes.filter_map(|(key, status)| Some((object(key.kind.of_route()?, key.key), status))));
+        changed.extend(report.changed(&statuses.gateways).into_iter().map(|(key, it)| (object("Gateway", key), it)));
+        changed.extend(report.changed(&statuses.listener_sets).into_iter().map(|(key, it)| (key.object(), it)));
+        changed
+            .extend(report.changed(&statuses.classes).into_iter().map(|(key, it)| (object("GatewayClass", key), it)));
+        let policies = report.changed(&statuses.policies).into_iter();
+        changed.extend(policies.map(|(key, status)| (object("BackendTLSPolicy", key), status)));
+        for (object, status) in &changed {
+            match status {
+                Some(status) => self.statuses.insert(object.clone(), status.clone()),
+                None => self.statuses.remove(object),
+            };
+        }
+        changed.into_iter().collect()
     }
 
     fn say(&mut self, collection: &'static str, key: &impl Debug, notes: Option<Notes>, touched: &mut Touched) {
@@ -454,16 +504,23 @@ impl Translator {
         self.diagnostics.about(object)
     }
 
+    /// All statuses of the Gateway API's objects, by object.
+    pub fn statuses(&self) -> &BTreeMap<ObjectRef, Arc<ObjectStatus>> {
+        &self.statuses
+    }
+
     /// All there is to know about an object.
     pub fn explain(&self, object: &ObjectRef) -> Explanation {
         let entities = self.entities_of(object).into_iter().filter_map(|key| Some((key.clone(), self.entity(&key)?)));
-        Explanation { entities: entities.collect(), diagnostics: self.diagnostics.about(object) }
+        let status = self.statuses.get(object).cloned();
+        Explanation { entities: entities.collect(), diagnostics: self.diagnostics.about(object), status }
     }
 
     /// Number of entries in all tables; zero when every object is gone.
     pub fn footprint(&self) -> usize {
         let graph = self.graph.footprint();
-        let tables = [self.versions.len(), self.entities.len(), self.given.len(), self.by_object.len()];
+        let tables =
+            [self.versions.len(), self.entities.len(), self.given.len(), self.by_object.len(), self.statuses.len()];
         let diagnostics = self.diagnostics.said.len() + self.diagnostics.about.len();
         graph.slots
             + graph.readers

@@ -9,10 +9,10 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const KONG: &str = "configuration.konghq.com";
 const INCUBATOR: &str = "incubator.ingress-controller.konghq.com";
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
+const EXPERIMENTAL: &str = "gateway.networking.x-k8s.io";
 
 const GATEWAY_SWITCH: &str = "enable-controller-gwapi-gateway";
 const ROUTE_SWITCH: &str = "enable-controller-gwapi-httproute";
-const GATEWAY_ALPHA: &str = "GatewayAlpha";
 
 const SPEC: &[&str] = &["spec"];
 const PLUGIN: &[&str] = &[
@@ -86,6 +86,8 @@ ids! {
     GATEWAY = "Gateway.gateway.networking.k8s.io";
     /// Listeners added to a Gateway from elsewhere.
     LISTENER_SET = "ListenerSet.gateway.networking.k8s.io";
+    /// The same, while it was experimental.
+    X_LISTENER_SET = "XListenerSet.gateway.networking.x-k8s.io";
     /// HTTP routes.
     HTTP_ROUTE = "HTTPRoute.gateway.networking.k8s.io";
     /// gRPC routes.
@@ -373,17 +375,22 @@ pub static KINDS: &[Kind] = &[
         .plural("listenersets")
         .switched_by(&[GATEWAY_SWITCH])
         .referring(&[Reference::Typed { path: "spec.listeners.tls.certificateRefs", default: Target::Secret }]),
+    // As it was called in experimental bundles.
+    Kind::new(KindId::X_LISTENER_SET, EXPERIMENTAL, &["v1alpha1"], "XListenerSet")
+        .keeping(SPEC)
+        .plural("xlistenersets")
+        .switched_by(&[GATEWAY_SWITCH])
+        .referring(&[Reference::Typed { path: "spec.listeners.tls.certificateRefs", default: Target::Secret }]),
     Kind::gateway_api(KindId::HTTP_ROUTE, &["v1", "v1beta1"], "HTTPRoute")
         .plural("httproutes")
         .switched_by(&[ROUTE_SWITCH]),
     Kind::gateway_api(KindId::GRPC_ROUTE, &["v1"], "GRPCRoute")
         .plural("grpcroutes")
         .switched_by(&["enable-controller-gwapi-grpcroute"]),
-    Kind::gateway_api(KindId::TCP_ROUTE, &["v1", "v1alpha2"], "TCPRoute").plural("tcproutes").gated_by(GATEWAY_ALPHA),
-    Kind::gateway_api(KindId::UDP_ROUTE, &["v1", "v1alpha2"], "UDPRoute").plural("udproutes").gated_by(GATEWAY_ALPHA),
-    Kind::gateway_api(KindId::TLS_ROUTE, &["v1", "v1alpha3", "v1alpha2"], "TLSRoute")
-        .plural("tlsroutes")
-        .gated_by(GATEWAY_ALPHA),
+    // Whoever installs a kind wants it: no gate stands before those that are alpha in older bundles.
+    Kind::gateway_api(KindId::TCP_ROUTE, &["v1", "v1alpha2"], "TCPRoute").plural("tcproutes"),
+    Kind::gateway_api(KindId::UDP_ROUTE, &["v1", "v1alpha2"], "UDPRoute").plural("udproutes"),
+    Kind::gateway_api(KindId::TLS_ROUTE, &["v1", "v1alpha3", "v1alpha2"], "TLSRoute").plural("tlsroutes"),
     Kind::gateway_api(KindId::REFERENCE_GRANT, &["v1", "v1beta1"], "ReferenceGrant")
         .plural("referencegrants")
         .volume(Volume::Small)
@@ -391,6 +398,5 @@ pub static KINDS: &[Kind] = &[
     Kind::gateway_api(KindId::BACKEND_TLS_POLICY, &["v1", "v1alpha3"], "BackendTLSPolicy")
         .plural("backendtlspolicies")
         .switched_by(&[GATEWAY_SWITCH, ROUTE_SWITCH])
-        .gated_by(GATEWAY_ALPHA)
         .referring(&[Reference::Typed { path: "spec.validation.caCertificateRefs", default: Target::ConfigMap }]),
 ];

@@ -16,6 +16,8 @@ pub struct Meta {
     pub namespace: String,
     /// Empty where there is no API server to give one.
     pub uid: String,
+    /// Counts changes of the spec, where the kind keeps count; statuses say which they are of.
+    pub generation: i64,
     /// RFC 3339 in UTC, to the second, so that text order is time order. Empty sorts first.
     pub creation_timestamp: String,
     /// Set while the object waits for finalizers.

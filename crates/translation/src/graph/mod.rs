@@ -1,9 +1,11 @@
 //! The graph of collections: which rule reads what.
 //!
 //! ```text
+//! gateways ─ listening   (classes, listener sets, namespaces)
 //! claimants ─ claims ┬─ by service ─ plans ┬─ bindings ─ services  (claims, plans, certificates, closed bindings)
 //!                    │                     └─ by host ─ upstreams  (plans, endpoints)
-//!                    └─ by server name ─ owners ─ certificates     (Secrets, plans)
+//!                    ├─ by server name ─ owners ─ certificates     (Secrets, plans)
+//!                    └─ by listener, by backend ─ statuses         (listening, Services, Secrets)
 //! plugins ─ specs ─┬─ global plugins
 //!                  └─ bindings       (plans, claims, consumers, groups)
 //! consumers ─ candidates ─ accepted ─ consumer products  (Secrets, groups, specs, bindings)
@@ -12,21 +14,25 @@
 //! The order here is the order of work in a batch. An endpoint touches upstreams only; a route touches its service and,
 //! where its plan stays the same, nothing else.
 
+mod authorities;
 mod certificates;
 mod consumers;
 mod others;
 mod plugins;
 mod ranks;
+mod statuses;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use silverback_incremental::{Ctx, Derived, Graph, Index};
 use silverback_model::{Digest, ObjectKey};
+use silverback_resources::types::Gateway;
 
 use crate::claimant::{ClaimantKey, ClaimantKind};
 use crate::claims::Claims;
-use crate::inputs::{Inputs, View};
+use crate::inputs::{Inputs, Known, View};
+use crate::kinds::gateway_api;
 use crate::kinds::plugin::Spec;
 use crate::plugins::Bindings;
 use crate::product::Product;
@@ -62,8 +68,12 @@ pub(crate) struct Outputs {
     pub consumers: Derived<ObjectKey, Product>,
     /// Groups and the plugins bound to them alone.
     pub consumer_groups: Derived<ObjectKey, Product>,
+    /// Authorities.
+    pub authorities: authorities::Authorities,
     /// What stands by itself.
     pub others: others::Others,
+    /// Statuses of the Gateway API's objects.
+    pub statuses: statuses::Statuses,
 }
 
 /// What all rules need.
@@ -71,18 +81,25 @@ pub(crate) struct Outputs {
 struct Scope {
     inputs: Inputs,
     settings: Arc<Settings>,
+    known: Option<Known>,
 }
 
 impl Scope {
     fn view<'a>(&'a self, ctx: &'a Ctx<'a>) -> View<'a> {
-        View { ctx, inputs: &self.inputs, settings: &self.settings }
+        View { ctx, inputs: &self.inputs, settings: &self.settings, known: self.known }
     }
 }
 
 /// Adds all collections to an empty graph.
 pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outputs) {
     let inputs = Inputs::new(graph);
-    let scope = Scope { inputs, settings };
+    let mut scope = Scope { inputs, settings, known: None };
+    let at = scope.clone();
+    let listening = graph.derive("listening", &inputs.gateways, move |ctx, _, gateway: &Gateway| {
+        gateway_api::listening(gateway, &at.view(ctx))
+    });
+    let authorities = authorities::add(graph, &scope);
+    scope.known = Some(Known { listening, trusted: authorities.trusted });
 
     let slices_by_service =
         graph.index("slices by service", &inputs.slices, |_, slice| slice.owner().into_iter().collect());
@@ -110,6 +127,8 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
         graph.index("services by plugin", &bindings, |_, it: &Bindings| it.plugins.iter().cloned().collect());
     let (consumers, consumer_groups) = consumers::products(graph, &scope, specs, candidates, audiences, by_plugin);
     let others = others::add(graph, &scope, specs, by_plugin);
+
+    let statuses = statuses::add(graph, &scope, claims, certificates.ids);
 
     let closed = graph.derive("closed", &bindings, |_, _, bindings: &Bindings| Some(bindings.closed.clone()));
     let ranks = ranks::add(graph, claims, services);
@@ -142,7 +161,9 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
         global_plugins,
         consumers,
         consumer_groups,
+        authorities,
         others,
+        statuses,
     };
     (inputs, outputs)
 }

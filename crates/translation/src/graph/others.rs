@@ -1,4 +1,4 @@
-//! Entities that stand by themselves: authorities, vaults, licences, and those without a kind of their own.
+//! Entities that stand by themselves: vaults, licences, and those without a kind of their own.
 
 use std::sync::Arc;
 
@@ -7,7 +7,6 @@ use silverback_model::ObjectKey;
 use silverback_resources::crds::{KongCustomEntity, KongLicense, KongVault};
 
 use super::Scope;
-use crate::kinds::ca_certificate::{self, Authority, Held, Holder};
 use crate::kinds::{custom_entity, license, vault};
 use crate::plugins::{PluginKey, Plugins};
 use crate::product::Product;
@@ -15,8 +14,6 @@ use crate::product::Product;
 /// The collections of such entities.
 #[derive(Clone, Copy)]
 pub(crate) struct Others {
-    /// Authorities by id.
-    pub authorities: Derived<String, Product>,
     /// Vaults by prefix.
     pub vaults: Derived<String, Product>,
     /// The licence; there is one key.
@@ -33,24 +30,10 @@ pub(super) fn add(
     services_by_plugin: Index<PluginKey, String>,
 ) -> Others {
     Others {
-        authorities: authorities(graph, scope),
         vaults: vaults(graph, scope),
         licenses: licenses(graph, scope),
         custom_entities: custom_entities(graph, scope, specs, services_by_plugin),
     }
-}
-
-fn authorities(graph: &mut Graph, scope: &Scope) -> Derived<String, Product> {
-    let now = scope.inputs.minute;
-    let read = graph.derive("authorities as written", &scope.inputs.authorities, move |ctx, _, held: &Held| {
-        Some(held.authority(ctx.get(&now, &()).map_or(0, |minute| *minute)))
-    });
-    let by_id = graph.index("authorities by id", &read, |_, it: &Authority| vec![it.id.clone()]);
-    graph.group("authorities", &by_id, move |ctx, id: &String, keys| {
-        let found = keys.iter().filter_map(|key| Some((key, ctx.get(&read, key)?)));
-        let all: Vec<(&(Holder, ObjectKey), Arc<Authority>)> = found.collect();
-        ca_certificate::product(id, all.iter().map(|(key, it)| (*key, &**it)))
-    })
 }
 
 fn vaults(graph: &mut Graph, scope: &Scope) -> Derived<String, Product> {

@@ -1,7 +1,6 @@
 //! Priorities of routes that are equal but for their last bits: each class is put in order once, and each service reads
 //! only what concerns its own routes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use silverback_incremental::{Derived, Graph};
@@ -9,7 +8,7 @@ use silverback_incremental::{Derived, Graph};
 use super::ServiceClaims;
 use crate::claimant::ClaimantKey;
 use crate::claims::{Claims, RouteClaim, ServiceClaim};
-use crate::rank::{self, Rank, Seniority};
+use crate::rank::{self, Priorities, Rank, Seniority};
 
 fn ranked(claims: &Claims) -> impl Iterator<Item = (&RouteClaim, &Rank)> {
     let routes = claims.services.iter().flat_map(|service| &service.routes);
@@ -21,7 +20,7 @@ pub(super) fn add(
     graph: &mut Graph,
     claims: Derived<ClaimantKey, Claims>,
     services: ServiceClaims,
-) -> Derived<String, BTreeMap<String, u64>> {
+) -> Derived<String, Priorities> {
     let by_class = graph.index("claims by class of priority", &claims, |_, claims: &Claims| {
         let mut classes: Vec<u64> = ranked(claims).map(|(_, rank)| rank.class).collect();
         classes.sort_unstable();
@@ -40,13 +39,17 @@ pub(super) fn add(
         claims.services.iter().filter(ranked).map(|service| service.name().to_owned()).collect()
     });
     graph.group("priorities", &by_service, move |ctx, name: &String, claimants| {
-        let mut priorities = BTreeMap::new();
+        let mut priorities = Priorities::default();
         for claimed in services.of(ctx, name, claimants) {
             for route in &claimed.claim.routes {
                 let Some(rank) = &route.rank else { continue };
                 let order = ctx.get(&orders, &rank.class).unwrap_or_default();
                 let before = order.binary_search(&rank.seniority).unwrap_or_else(|place| place);
-                priorities.insert(route.route.name.clone(), rank::priority(rank, before));
+                let name = route.route.name.clone();
+                if before as u64 > rank.most {
+                    priorities.crowded.insert(name.clone());
+                }
+                priorities.of.insert(name, rank::priority(rank, before));
             }
         }
         Some(priorities)

@@ -1,7 +1,7 @@
 //! Certificate authorities: Secrets and ConfigMaps with the label `konghq.com/ca-cert`.
 
 use silverback_kong::{CaCertificate, Collection, EntityKey};
-use silverback_model::ObjectKey;
+use silverback_model::{Digest, ObjectKey};
 use silverback_resources::types::{ConfigMap, Meta, Secret};
 
 use crate::output::Reason;
@@ -20,6 +20,16 @@ pub(crate) enum Holder {
     ConfigMap,
 }
 
+impl Holder {
+    /// The kind of object.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+        }
+    }
+}
+
 /// An object that says it holds an authority.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Authority {
@@ -31,6 +41,55 @@ pub(crate) struct Authority {
     tags: Vec<String>,
     maker: Maker,
     notes: Notes,
+}
+
+impl Authority {
+    /// Names the certificate, if it is one.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.certificate.as_ref().ok().map(|pem| Digest::of(pem.as_bytes()))
+    }
+}
+
+/// What a policy trusts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Trusted {
+    /// The id that the gateways know it by, or what is wrong with it.
+    pub id: Result<String, String>,
+    /// Where no labelled object holds the same: the certificate with the object that holds it.
+    pub own: Option<(Digest, Authority)>,
+}
+
+impl Trusted {
+    /// An object that a policy names. `same`: ids of labelled objects with the same certificate.
+    pub(crate) fn of(authority: Option<Authority>, same: impl IntoIterator<Item = String>) -> Self {
+        let Some(authority) = authority else { return Self { id: Err("it does not exist".to_owned()), own: None } };
+        let digest = match (&authority.certificate, authority.digest()) {
+            (Ok(_), Some(digest)) => digest,
+            (Err(problem), _) => return Self { id: Err(problem.to_string()), own: None },
+            (Ok(_), None) => return Self { id: Err("it holds no certificate".to_owned()), own: None },
+        };
+        match same.into_iter().find(|id| uuid::Uuid::parse_str(id).is_ok()) {
+            Some(id) => Self { id: Ok(id), own: None },
+            None => Self { id: Ok(id_of(digest)), own: Some((digest, authority)) },
+        }
+    }
+}
+
+fn id_of(digest: Digest) -> String {
+    uuid::Builder::from_custom_bytes(digest.0.to_be_bytes()).into_uuid().to_string()
+}
+
+/// The authority that policies name by these objects, which hold the same certificate.
+pub(crate) fn named<'a>(digest: Digest, all: impl IntoIterator<Item = &'a Trusted>) -> Option<Product> {
+    let mut all: Vec<&Authority> = all.into_iter().filter_map(|it| it.own.as_ref()).map(|(_, it)| it).collect();
+    all.sort_by_key(|it| (&it.created, &it.maker.object));
+    let first = all.first()?;
+    let cert = first.certificate.clone().ok()?;
+    let id = id_of(digest);
+    let entity = CaCertificate { id: id.clone(), cert, tags: first.tags.clone() };
+    let makers = all.iter().map(|it| it.maker.clone());
+    let made = Made::new(EntityKey::new(Collection::CaCertificates, id), &entity, makers);
+    Some(Product { entities: vec![made], notes: Notes::default() })
 }
 
 /// A labelled object.

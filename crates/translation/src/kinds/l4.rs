@@ -126,6 +126,7 @@ impl<'a> Translation<'a> {
             parent_tags: self.tags.clone(),
             routes: Vec::new(),
             refused: false,
+            affinity: None,
             answers_without_backend: false,
         };
         self.services.entry(name.clone()).or_insert_with(claim)

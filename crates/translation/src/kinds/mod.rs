@@ -1,5 +1,6 @@
 //! The kinds that make routes, consumers, plugins, …: one file each.
 
+pub(crate) mod backend_tls_policy;
 pub(crate) mod ca_certificate;
 pub(crate) mod consumer;
 pub(crate) mod consumer_group;

@@ -11,7 +11,7 @@ use silverback_resources::crds::upstream_policy::{self as policy, HashOn, KongUp
 use crate::settings::KongVersion;
 
 /// The first version that knows sticky sessions.
-const STICKY_SESSIONS: KongVersion = KongVersion { major: 3, minor: 11 };
+pub(crate) const STICKY_SESSIONS: KongVersion = KongVersion { major: 3, minor: 11 };
 
 /// Takes a policy into an upstream.
 ///

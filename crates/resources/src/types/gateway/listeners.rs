@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::core::named;
@@ -24,6 +24,8 @@ pub struct GatewayClass {
 pub struct GatewayClassSpec {
     /// Name of the controller.
     pub controller_name: String,
+    /// Settings of the implementation's own.
+    pub parameters_ref: Option<ObjectRefTo>,
 }
 
 /// Gateway.
@@ -45,6 +47,55 @@ pub struct GatewaySpec {
     /// Its listeners.
     #[serde(deserialize_with = "null_as_default")]
     pub listeners: Vec<Listener>,
+    /// Who may add listeners; nobody where it is not given.
+    pub allowed_listeners: Option<AllowedListeners>,
+    /// Addresses that are asked for.
+    #[serde(deserialize_with = "null_as_default")]
+    pub addresses: Vec<GatewayAddress>,
+    /// How the gateways are to be run.
+    pub infrastructure: Option<GatewayInfrastructure>,
+    /// TLS of all listeners, and towards backends.
+    pub tls: Option<GatewayTls>,
+    /// TLS towards backends (bundles before 1.4).
+    #[serde(rename = "backendTLS")]
+    pub backend_tls: Option<Value>,
+}
+
+/// Who may add listeners to a Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct AllowedListeners {
+    /// From which namespaces; none where it is not given.
+    pub namespaces: Option<RouteNamespaces>,
+}
+
+/// An address that is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct GatewayAddress {
+    /// IPAddress, Hostname, or a type of an implementation's own; IPAddress where none is given.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The address; any of the type where it is empty.
+    pub value: Option<String>,
+}
+
+/// How the gateways are to be run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GatewayInfrastructure {
+    /// Settings of the implementation's own.
+    pub parameters_ref: Option<ObjectRefTo>,
+}
+
+/// TLS of all listeners of a Gateway, and towards backends.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct GatewayTls {
+    /// How the gateway shows itself to backends.
+    pub backend: Option<Value>,
+    /// How clients show themselves.
+    pub frontend: Option<Value>,
 }
 
 /// One listener.
@@ -66,7 +117,7 @@ pub struct Listener {
 }
 
 /// How TLS is ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ListenerTls {
     /// Terminate or Passthrough; Terminate where none is given.
@@ -74,6 +125,8 @@ pub struct ListenerTls {
     /// Secrets with certificates.
     #[serde(deserialize_with = "null_as_default")]
     pub certificate_refs: Vec<ObjectRefTo>,
+    /// How clients show themselves (bundles before 1.4).
+    pub frontend_validation: Option<Value>,
 }
 
 /// An object, of another namespace perhaps.
@@ -101,18 +154,18 @@ pub struct AllowedRoutes {
     pub kinds: Vec<RouteKind>,
 }
 
-/// Namespaces that routes may come from.
+/// Namespaces that routes or listeners may come from.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct RouteNamespaces {
-    /// All, Selector or Same; Same where none is given.
+    /// All, Selector, Same or None.
     pub from: Option<String>,
     /// Labels of the namespaces.
     pub selector: Option<Value>,
 }
 
 /// A kind of route.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteKind {
     /// API group.

@@ -1,26 +1,31 @@
 //! gateway.networking.k8s.io: routes.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use super::super::core::named;
 use super::super::meta::{Meta, null_as_default};
+use super::filters::{HttpFilter, Retry, SessionPersistence};
 
-/// Where a route wants to be attached.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Where a route wants to be attached. Statuses name it as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ParentRef {
     /// API group; the Gateway API's own where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Kind; Gateway where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Namespace; the route's own where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Name.
     pub name: String,
     /// Name of one listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub section_name: Option<String>,
     /// Port of listeners.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
 }
 
@@ -43,18 +48,6 @@ pub struct BackendTarget {
     /// Changes made to the requests that go there.
     #[serde(deserialize_with = "null_as_default")]
     pub filters: Vec<HttpFilter>,
-}
-
-/// An object of the route's namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ExtensionRef {
-    /// API group.
-    pub group: String,
-    /// Kind.
-    pub kind: String,
-    /// Name.
-    pub name: String,
 }
 
 /// A name and its value.
@@ -134,9 +127,9 @@ pub struct HttpRule {
     /// How long things may take.
     pub timeouts: Option<Timeouts>,
     /// How clients stay with their backend.
-    pub session_persistence: Option<Value>,
+    pub session_persistence: Option<SessionPersistence>,
     /// What is tried again.
-    pub retry: Option<Value>,
+    pub retry: Option<Retry>,
 }
 
 /// All of these.
@@ -163,81 +156,6 @@ pub struct Timeouts {
     pub request: Option<String>,
     /// One attempt at a backend.
     pub backend_request: Option<String>,
-}
-
-/// What is done to requests and responses.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct HttpFilter {
-    /// Which of these it is.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Headers of requests.
-    pub request_header_modifier: Option<HeaderModifier>,
-    /// Headers of responses.
-    pub response_header_modifier: Option<HeaderModifier>,
-    /// A copy of requests to another backend.
-    pub request_mirror: Option<Value>,
-    /// An answer that sends clients elsewhere.
-    pub request_redirect: Option<Redirect>,
-    /// Another host or path for the backend.
-    pub url_rewrite: Option<UrlRewrite>,
-    /// Something of the implementation's own.
-    pub extension_ref: Option<ExtensionRef>,
-}
-
-/// Changes of headers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct HeaderModifier {
-    /// These are the only values.
-    #[serde(deserialize_with = "null_as_default")]
-    pub set: Vec<NameValue>,
-    /// These are added.
-    #[serde(deserialize_with = "null_as_default")]
-    pub add: Vec<NameValue>,
-    /// These go.
-    #[serde(deserialize_with = "null_as_default")]
-    pub remove: Vec<String>,
-}
-
-/// An answer that sends clients elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Redirect {
-    /// Scheme.
-    pub scheme: Option<String>,
-    /// Host.
-    pub hostname: Option<String>,
-    /// Path.
-    pub path: Option<PathModifier>,
-    /// Port.
-    pub port: Option<u16>,
-    /// Status; 302 where none is given.
-    pub status_code: Option<u16>,
-}
-
-/// Another path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct PathModifier {
-    /// ReplaceFullPath or ReplacePrefixMatch.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The whole path.
-    pub replace_full_path: Option<String>,
-    /// What takes the place of the prefix that matched.
-    pub replace_prefix_match: Option<String>,
-}
-
-/// Another host or path for the backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct UrlRewrite {
-    /// Host.
-    pub hostname: Option<String>,
-    /// Path.
-    pub path: Option<PathModifier>,
 }
 
 /// GRPCRoute.
@@ -280,6 +198,8 @@ pub struct GrpcRule {
     /// Where calls go.
     #[serde(deserialize_with = "null_as_default")]
     pub backend_refs: Vec<BackendTarget>,
+    /// How clients stay with their backend.
+    pub session_persistence: Option<SessionPersistence>,
 }
 
 /// All of these.

@@ -3,39 +3,43 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
 use silverback_model::ObjectKey;
-use silverback_resources::types::{Gateway, Listener, ParentRef};
+use silverback_resources::types::{Listener, ParentRef, RouteKind};
 
-use super::Scope;
-
-const GROUP: &str = "gateway.networking.k8s.io";
+use super::hosts::meet;
+use super::listening::{Entry, Listening, Owner};
+use super::{GROUP, Scope, selection};
+use crate::routed::Parent;
+use crate::status::ConditionReason;
 
 /// A listener that a route is attached to.
 #[derive(Clone, Debug)]
 pub(super) struct Attached {
-    gateway: Arc<Gateway>,
+    listening: Arc<Listening>,
     at: usize,
 }
 
 impl Attached {
-    pub(super) fn listener(&self) -> &Listener {
-        &self.gateway.spec.listeners[self.at]
+    pub(super) fn entry(&self) -> &Entry {
+        &self.listening.entries[self.at]
     }
 
-    /// Whether TLS goes through as it is.
-    pub(super) fn passes_through(&self) -> bool {
-        let mode = self.listener().tls.as_ref().and_then(|tls| tls.mode.as_deref());
-        self.listener().protocol == "TLS" && mode == Some("Passthrough")
+    pub(super) fn listener(&self) -> &Listener {
+        &self.entry().listener
     }
 }
 
 /// What a route came to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attachment {
+    /// Listeners that serve it.
     pub(super) listeners: Vec<Attached>,
     /// The route's hosts, narrowed to those of its listeners.
     pub(super) hostnames: Vec<String>,
+    /// What each parent of ours makes of it.
+    pub(super) parents: Vec<Parent>,
+    /// Whether it counts: a listener serves it, or none is asked.
+    pub(super) counts: bool,
 }
 
 impl Attachment {
@@ -62,162 +66,158 @@ impl Attachment {
         }
         ports
     }
+
+    /// The hosts of a route, narrowed to those of some of these listeners.
+    pub(super) fn narrowed<'a>(
+        hostnames: &[String],
+        listeners: impl Iterator<Item = &'a Attached> + Clone,
+    ) -> Vec<String> {
+        // One listener for every host: then a route without hosts takes every host.
+        if hostnames.is_empty() && listeners.clone().any(|it| it.entry().host().is_empty()) {
+            return Vec::new();
+        }
+        let mut narrowed: Vec<String> = Vec::new();
+        for host in listeners.filter_map(|it| meet(hostnames, it.entry().host())).flatten() {
+            if !narrowed.contains(&host) {
+                narrowed.push(host);
+            }
+        }
+        narrowed
+    }
+}
+
+/// Kinds of routes that listeners of a protocol can take.
+pub(crate) fn kinds_of(protocol: &str) -> &'static [&'static str] {
+    match protocol {
+        "HTTP" | "HTTPS" => &["HTTPRoute", "GRPCRoute"],
+        "TLS" => &["TLSRoute"],
+        "TCP" => &["TCPRoute"],
+        "UDP" => &["UDPRoute"],
+        _ => &[],
+    }
+}
+
+/// Whether a listener's owner names a kind of route that there is.
+pub(crate) fn is_kind(kind: &RouteKind, protocol: &str) -> bool {
+    kind.group.as_deref().is_none_or(|group| group == GROUP) && kinds_of(protocol).contains(&&*kind.kind)
 }
 
 impl Scope<'_> {
-    /// Attaches a route; `None` when no listener takes it, so that it is not ours. `protocols` are those of listeners
-    /// that can take this kind of route.
-    pub(super) fn attach(&self, parents: &[ParentRef], hostnames: &[String], protocols: &[&str]) -> Option<Attachment> {
-        let lenient = self.view.settings.accept_unattached;
+    /// Attaches a route; `None` when no parent is ours.
+    pub(super) fn attach(&self, parents: &[ParentRef], hostnames: &[String]) -> Option<Attachment> {
+        let home = &self.source.meta.namespace;
         let mut attachment = Attachment::default();
+        let mut strangers = Vec::new();
         for parent in parents {
-            let Some(gateway) = self.gateway(parent) else { continue };
-            if !lenient && !self.is_ours(&gateway) {
+            let Some(owner) = Owner::of(parent, home) else { continue };
+            let Some((gateway, listening)) = self.listening(&owner) else { continue };
+            if !listening.ours {
+                strangers.push((parent, owner, listening));
                 continue;
             }
-            for (at, listener) in gateway.spec.listeners.iter().enumerate() {
-                let named = parent.section_name.as_deref().is_none_or(|name| name.is_empty() || name == listener.name);
-                let port = parent.port.is_none_or(|port| port == listener.port);
-                let takes = lenient || (protocols.contains(&&*listener.protocol) && self.allows(&gateway, listener));
-                let hosts = lenient || meet(hostnames, listener.hostname.as_deref().unwrap_or_default()).is_some();
-                if named && port && takes && hosts {
-                    attachment.listeners.push(Attached { gateway: gateway.clone(), at });
+            let attached = self.attach_to(parent, &owner, &listening, hostnames);
+            let (refused, listeners) = match attached {
+                Ok(places) => {
+                    let names =
+                        places.iter().map(|at| (owner.clone(), listening.entries[*at].listener.name.clone())).collect();
+                    let serving = places.into_iter().filter(|at| listening.entries[*at].serves());
+                    let serving = serving.filter(|_| listening.refused.is_none());
+                    let serving: Vec<Attached> =
+                        serving.map(|at| Attached { listening: listening.clone(), at }).collect();
+                    let refused = serving.is_empty().then(|| nothing_serves(&listening));
+                    attachment.listeners.extend(serving);
+                    (refused, names)
                 }
-            }
+                Err(refused) => (Some(refused), Vec::new()),
+            };
+            attachment.parents.push(Parent { reference: parent.clone(), gateway, refused, listeners });
         }
+        let lenient = self.view.settings.accept_unattached && attachment.parents.is_empty();
         if lenient {
+            for (parent, owner, listening) in strangers {
+                let places = listening.entries.iter().enumerate();
+                let places = places.filter(|(_, entry)| entry.owner == owner && is_meant(parent, &entry.listener));
+                let attached = places.map(|(at, _)| Attached { listening: listening.clone(), at });
+                attachment.listeners.extend(attached);
+            }
             attachment.hostnames = hostnames.to_vec();
-            return Some(attachment);
+        } else {
+            attachment.hostnames = Attachment::narrowed(hostnames, attachment.listeners.iter());
         }
-        for attached in &attachment.listeners {
-            let own = attached.listener().hostname.clone().unwrap_or_default();
-            for host in meet(hostnames, &own).into_iter().flatten() {
-                if !attachment.hostnames.contains(&host) {
-                    attachment.hostnames.push(host);
+        attachment.counts = lenient || !attachment.listeners.is_empty();
+        (lenient || !attachment.parents.is_empty()).then_some(attachment)
+    }
+
+    /// The Gateway of listeners, and all it listens for.
+    fn listening(&self, owner: &Owner) -> Option<(ObjectKey, Arc<Listening>)> {
+        let gateway = match owner {
+            Owner::Gateway(key) => key.clone(),
+            Owner::Set(set) => {
+                let object = self.view.listener_set(set)?;
+                match Owner::of(&object.spec.parent_ref, &object.metadata.namespace)? {
+                    Owner::Gateway(key) => key,
+                    Owner::Set(_) => return None,
                 }
             }
-        }
-        // One listener for every host: then the route takes every host.
-        let everywhere = hostnames.is_empty()
-            && attachment.listeners.iter().any(|it| it.listener().hostname.as_deref().unwrap_or_default().is_empty());
-        if everywhere {
-            attachment.hostnames.clear();
-        }
-        (!attachment.listeners.is_empty()).then_some(attachment)
+        };
+        self.view.listening(&gateway).map(|listening| (gateway, listening))
     }
 
-    fn gateway(&self, parent: &ParentRef) -> Option<Arc<Gateway>> {
-        let group = parent.group.as_deref().unwrap_or(GROUP);
-        if !matches!(group, "" | GROUP) || parent.kind.as_deref().is_some_and(|kind| kind != "Gateway") {
-            return None;
+    /// The listeners of a parent that a route is attached to, whether they work or not.
+    fn attach_to(
+        &self,
+        parent: &ParentRef,
+        owner: &Owner,
+        listening: &Listening,
+        hostnames: &[String],
+    ) -> Result<Vec<usize>, (ConditionReason, String)> {
+        let entry = |at: &usize| &listening.entries[*at];
+        let all = (0..listening.entries.len()).filter(|at| entry(at).owner == *owner);
+        let meant: Vec<usize> = all.filter(|at| is_meant(parent, &entry(at).listener)).collect();
+        if meant.is_empty() {
+            let message = "the parent has no listener of this name and port".to_owned();
+            return Err((ConditionReason::NoMatchingParent, message));
         }
-        let home = &self.source.meta.namespace;
-        let namespace = parent.namespace.as_ref().filter(|it| !it.is_empty()).unwrap_or(home);
-        self.view.gateway(&ObjectKey::new(namespace.clone(), parent.name.clone()))
-    }
-
-    /// Whether a Gateway is of a class of ours.
-    pub(super) fn is_ours(&self, gateway: &Gateway) -> bool {
-        let settings = self.view.settings;
-        let only = &settings.gateway_to_reconcile;
-        if !only.is_empty() && *only != gateway.metadata.key().to_string() {
-            return false;
+        let allowed: Vec<usize> = meant.into_iter().filter(|at| self.allows(entry(at))).collect();
+        if allowed.is_empty() {
+            let message = "no listener takes routes of this kind from this namespace".to_owned();
+            return Err((ConditionReason::NotAllowedByListeners, message));
         }
-        let class = self.view.gateway_class(&gateway.spec.gateway_class_name);
-        class.is_some_and(|class| class.spec.controller_name == settings.gateway_controller_name)
+        let hosted = |at: &usize| meet(hostnames, entry(at).host()).is_some();
+        let hosted: Vec<usize> = allowed.into_iter().filter(hosted).collect();
+        if hosted.is_empty() {
+            let message = "no listener has a host in common with the route".to_owned();
+            return Err((ConditionReason::NoMatchingListenerHostname, message));
+        }
+        Ok(hosted)
     }
 
     /// Whether a listener takes routes of this kind from this namespace.
-    fn allows(&self, gateway: &Gateway, listener: &Listener) -> bool {
+    fn allows(&self, entry: &Entry) -> bool {
+        let (listener, kind) = (&entry.listener, self.source.kind);
         let allowed = listener.allowed_routes.clone().unwrap_or_default();
-        let kinds = &allowed.kinds;
-        let kind = |it: &silverback_resources::types::RouteKind| {
-            it.kind == self.source.kind && it.group.as_deref().is_none_or(|group| group == GROUP)
-        };
-        if !kinds.is_empty() && !kinds.iter().any(kind) {
+        let named = |it: &RouteKind| it.kind == kind && it.group.as_deref().is_none_or(|group| group == GROUP);
+        if !kinds_of(&listener.protocol).contains(&kind)
+            || !(allowed.kinds.is_empty() || allowed.kinds.iter().any(named))
+        {
             return false;
         }
+        let home = entry.owner.object().key.namespace;
         let namespaces = allowed.namespaces.unwrap_or_default();
-        match namespaces.from.as_deref() {
-            Some("All") => true,
-            Some("Selector") => {
-                let labels = self.view.namespace_labels(&self.source.meta.namespace);
-                namespaces.selector.is_some_and(|selector| selects(&selector, &labels))
-            }
-            Some("None") => false,
-            _ => self.source.meta.namespace == gateway.metadata.namespace,
-        }
+        selection::admits(&namespaces, "Same", &home, &self.source.meta.namespace, self.view)
     }
 }
 
-/// Whether a label selector selects these labels.
-fn selects(selector: &Value, labels: &std::collections::BTreeMap<String, String>) -> bool {
-    let wanted = selector.get("matchLabels").and_then(Value::as_object);
-    let equal = wanted
-        .is_none_or(|wanted| wanted.iter().all(|(name, value)| labels.get(name).map(String::as_str) == value.as_str()));
-    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
-    equal && expressions.is_none_or(|all| all.iter().all(|expression| holds(expression, labels)))
+/// Whether a reference means a listener of the object it names.
+fn is_meant(parent: &ParentRef, listener: &Listener) -> bool {
+    parent.section_name.as_deref().is_none_or(|name| name.is_empty() || name == listener.name)
+        && parent.port.is_none_or(|port| port == listener.port)
 }
 
-fn holds(expression: &Value, labels: &std::collections::BTreeMap<String, String>) -> bool {
-    let text = |key: &str| expression.get(key).and_then(Value::as_str).unwrap_or_default();
-    let value = labels.get(text("key"));
-    let listed = || {
-        let values = expression.get("values").and_then(Value::as_array);
-        value.is_some_and(|value| values.is_some_and(|all| all.iter().any(|it| it.as_str() == Some(value))))
+fn nothing_serves(listening: &Listening) -> (ConditionReason, String) {
+    let message = match &listening.refused {
+        Some((_, problem)) => format!("the Gateway is not accepted: {problem}"),
+        None => "none of the listeners that take the route is accepted: see their conditions".to_owned(),
     };
-    match text("operator") {
-        "In" => listed(),
-        "NotIn" => !listed(),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        _ => false,
-    }
-}
-
-/// The hosts that a route and a listener have in common; `None`: there is none. An empty list means every host.
-fn meet(hostnames: &[String], listener: &str) -> Option<Vec<String>> {
-    if hostnames.is_empty() {
-        return Some(if listener.is_empty() { Vec::new() } else { vec![listener.to_owned()] });
-    }
-    if listener.is_empty() {
-        return Some(hostnames.to_vec());
-    }
-    let common: Vec<String> = hostnames.iter().filter_map(|host| narrower(host, listener)).collect();
-    (!common.is_empty()).then_some(common)
-}
-
-/// The more specific of two hosts that have something in common. `*.a.b` stands for whatever ends with `.a.b`.
-fn narrower(a: &str, b: &str) -> Option<String> {
-    let covers = |wide: &str, host: &str| {
-        wide.strip_prefix('*').is_some_and(|end| host.len() > end.len() && host.trim_start_matches('*').ends_with(end))
-    };
-    if a == b || covers(b, a) { Some(a.to_owned()) } else { covers(a, b).then(|| b.to_owned()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn hosts_meet_at_the_more_specific() {
-        let hosts = |all: &[&str]| all.iter().map(|it| it.to_string()).collect::<Vec<_>>();
-        assert_eq!(meet(&hosts(&["a.test", "b.other"]), "*.test"), Some(hosts(&["a.test"])));
-        assert_eq!(meet(&hosts(&["*.test"]), "a.b.test"), Some(hosts(&["a.b.test"])));
-        assert_eq!(meet(&hosts(&["*.a.test"]), "*.test"), Some(hosts(&["*.a.test"])));
-        assert_eq!(meet(&hosts(&["test"]), "*.test"), None, "a wildcard needs a label");
-        assert_eq!(meet(&[], "a.test"), Some(hosts(&["a.test"])));
-        assert_eq!(meet(&hosts(&["a"]), ""), Some(hosts(&["a"])));
-    }
-
-    #[test]
-    fn selectors_select_by_labels_and_expressions() {
-        let labels = [("team".to_owned(), "a".to_owned())].into();
-        assert!(selects(&json!({}), &labels) && selects(&json!({"matchLabels": {"team": "a"}}), &labels));
-        assert!(!selects(&json!({"matchLabels": {"team": "b"}}), &labels));
-        let expression = |operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": "team", "operator": operator, "values": values}]});
-        assert!(selects(&expression("In", &["a", "b"]), &labels) && selects(&expression("Exists", &[]), &labels));
-        assert!(!selects(&expression("NotIn", &["a"]), &labels) && !selects(&expression("DoesNotExist", &[]), &labels));
-    }
+    (ConditionReason::NoMatchingParent, message)
 }

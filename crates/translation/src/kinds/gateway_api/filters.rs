@@ -1,25 +1,38 @@
-//! Filters of HTTPRoutes as plugins of Kong.
+//! Filters of HTTPRoutes and GRPCRoutes as plugins of Kong.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use silverback_kong::Plugin;
-use silverback_resources::types::{HeaderModifier, HttpFilter, Redirect, UrlRewrite};
+use silverback_resources::types::{HeaderModifier, HttpFilter, UrlRewrite};
 
 use super::paths::Path;
+use super::redirect::{self, Front};
+use super::{Invalid, cors};
 use crate::claims::PluginRef;
-use crate::settings::{KongVersion, Settings};
-
-/// The first version with a redirect plugin.
-const REDIRECT_PLUGIN: KongVersion = KongVersion { major: 3, minor: 9 };
+use crate::plugins;
+use crate::settings::Settings;
+use crate::status::ConditionReason;
 
 /// What the filters of a rule come to, for one path.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Filtered {
     /// Plugins made for the route.
     pub(super) plugins: Vec<Plugin>,
-    /// Plugins that are named.
-    pub(super) named: Vec<PluginRef>,
+    /// Plugins that are named, with the place of the filter.
+    pub(super) named: Vec<(usize, PluginRef)>,
+    /// Filters that name what is no filter: requests must not pass without them.
+    pub(super) unresolved: Vec<(usize, String)>,
+}
+
+/// Where a rule is served, as far as filters depend on it.
+pub(super) struct Place<'a> {
+    /// The path that matched.
+    pub(super) path: &'a Path,
+    /// The listeners.
+    pub(super) front: &'a Front,
+    /// The settings.
+    pub(super) settings: &'a Settings,
 }
 
 /// Whether the prefix of a path is rewritten, so that what is below it must be captured.
@@ -40,40 +53,67 @@ fn prefix_replacement(rewrite: &UrlRewrite) -> Option<&str> {
 /// The plugins of a rule's filters.
 ///
 /// # Errors
-/// The field and what is wrong: a filter that Kong cannot do.
-pub(super) fn plugins(
-    filters: &[HttpFilter],
-    path: &Path,
-    tags: &[String],
-    settings: &Settings,
-) -> Result<Filtered, (usize, String)> {
+/// The reason, the field below the rule, and what is wrong: a filter that Kong cannot do.
+pub(super) fn plugins(filters: &[HttpFilter], place: &Place<'_>) -> Result<Filtered, Invalid> {
     let mut filtered = Filtered::default();
     let mut requests = Transformer::default();
     let mut responses = Transformer::default();
+    let unsupported = |at: usize, field: &str, problem: String| {
+        let field = format!("filters[{at}]{field}");
+        (ConditionReason::UnsupportedValue, field, problem)
+    };
+    compatible(filters)?;
     for (at, filter) in filters.iter().enumerate() {
         match filter.kind.as_str() {
             "RequestHeaderModifier" => requests.modify(filter.request_header_modifier.as_ref()),
             "ResponseHeaderModifier" => responses.modify(filter.response_header_modifier.as_ref()),
-            "URLRewrite" => requests.rewrite(filter.url_rewrite.as_ref(), path),
+            "URLRewrite" => requests.rewrite(filter.url_rewrite.as_ref(), place.path),
             "RequestRedirect" => {
                 let redirect = filter.request_redirect.clone().unwrap_or_default();
-                filtered.plugins.extend(redirected(&redirect, path, settings, &mut responses));
+                let redirected = redirect::redirect(&redirect, place)
+                    .map_err(|(field, problem)| unsupported(at, &format!(".requestRedirect.{field}"), problem))?;
+                redirected
+                    .location
+                    .into_iter()
+                    .for_each(|location| responses.add("add", format!("Location:{location}")));
+                filtered.plugins.push(redirected.plugin);
+            }
+            "CORS" => {
+                let plugin = cors::plugin(&filter.cors.clone().unwrap_or_default());
+                filtered.plugins.push(plugin.map_err(|(field, it)| unsupported(at, &format!(".cors.{field}"), it))?);
             }
             "ExtensionRef" => match &filter.extension_ref {
                 Some(named) if named.kind == "KongPlugin" && named.group == "configuration.konghq.com" => {
-                    filtered.named.push(PluginRef { namespace: None, name: named.name.clone() });
+                    filtered.named.push((at, PluginRef { namespace: None, name: named.name.clone() }));
                 }
-                _ => return Err((at, "an ExtensionRef can only name a KongPlugin".to_owned())),
+                _ => filtered.unresolved.push((at, "an ExtensionRef can only name a KongPlugin".to_owned())),
             },
-            other => return Err((at, format!("Kong has nothing for the filter {other}"))),
+            other => return Err(unsupported(at, ".type", format!("Kong has nothing for the filter {other}"))),
         }
     }
     filtered.plugins.extend(requests.plugin("request-transformer"));
     filtered.plugins.extend(responses.plugin("response-transformer"));
-    for plugin in &mut filtered.plugins {
-        plugin.tags = tags.to_vec();
+    if !filtered.unresolved.is_empty() {
+        filtered.plugins = vec![plugins::closed()];
     }
     Ok(filtered)
+}
+
+/// A request is either sent elsewhere or rewritten, and done each once.
+fn compatible(filters: &[HttpFilter]) -> Result<(), Invalid> {
+    let place = |kind: &str| filters.iter().position(|filter| filter.kind == kind);
+    if let (Some(_), Some(at)) = (place("RequestRedirect"), place("URLRewrite")) {
+        let problem = "a rule has either a URLRewrite or a RequestRedirect".to_owned();
+        return Err((ConditionReason::IncompatibleFilters, format!("filters[{at}]"), problem));
+    }
+    for (at, filter) in filters.iter().enumerate() {
+        let once = matches!(filter.kind.as_str(), "URLRewrite" | "RequestRedirect" | "CORS");
+        if once && place(&filter.kind) != Some(at) {
+            let problem = format!("a rule has one filter {} at most", filter.kind);
+            return Err((ConditionReason::IncompatibleFilters, format!("filters[{at}]"), problem));
+        }
+    }
+    Ok(())
 }
 
 /// The configuration of a transformer: lists of headers by what is done with them.
@@ -131,36 +171,4 @@ impl Transformer {
         }
         (!config.is_empty()).then(|| Plugin { name: name.to_owned(), config, ..Plugin::default() })
     }
-}
-
-/// The plugin of a redirect. Where Kong has none that can do it, the answer is made of a status and a header.
-fn redirected(redirect: &Redirect, path: &Path, settings: &Settings, responses: &mut Transformer) -> Option<Plugin> {
-    let status = redirect.status_code.unwrap_or(302);
-    let full = redirect.path.as_ref().filter(|path| path.kind == "ReplaceFullPath");
-    let full = full.map(|path| path.replace_full_path.clone().unwrap_or_default());
-    let origin = redirect.hostname.as_ref().filter(|host| !host.is_empty()).map(|host| {
-        let scheme = redirect.scheme.as_deref().filter(|scheme| !scheme.is_empty()).unwrap_or("http");
-        let port = redirect.port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{scheme}://{host}{port}")
-    });
-    let new_path = full.as_deref().map(|path| if path == "/" && origin.is_some() { "" } else { path });
-    let gate = settings.feature_gates.support_redirect_plugin && settings.kong_version >= REDIRECT_PLUGIN;
-    let config = match origin {
-        // The plugin takes no location without a host.
-        Some(origin) if gate => json!({
-            "status_code": status,
-            "location": format!("{origin}{}", new_path.unwrap_or_default()),
-            "keep_incoming_path": new_path.is_none(),
-        }),
-        origin => {
-            let kept = if matches!(path, Path::Regex(_)) { "" } else { path.text() };
-            let location = format!("{}{}", origin.unwrap_or_default(), new_path.unwrap_or(kept));
-            let location = if location.is_empty() { "/".to_owned() } else { location };
-            responses.add("add", format!("Location:{location}"));
-            json!({"status_code": status})
-        }
-    };
-    let name = if config.get("location").is_some() { "redirect" } else { "request-termination" };
-    let Value::Object(config) = config else { return None };
-    Some(Plugin { name: name.to_owned(), config, ..Plugin::default() })
 }

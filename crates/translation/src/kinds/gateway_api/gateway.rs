@@ -1,60 +1,107 @@
-//! Gateway: the certificates of its listeners, for the hosts they listen for.
+//! Gateway and ListenerSet: the certificates of their listeners, for the hosts they listen for.
 
 use silverback_model::ObjectKey;
-use silverback_resources::types::{Gateway, Listener};
+use silverback_resources::types::{Gateway, Listener, ListenerSet};
 
 use super::Scope;
+use super::listening::{Listening, Owner, SetKey};
 use crate::claims::{Claims, TlsClaim};
 use crate::inputs::View;
 use crate::output::Reason;
 use crate::source::{Notes, Source};
+use crate::status::ConditionReason;
 
 /// The server name of listeners for every host.
 const ANY: &str = "*";
 
 /// What a Gateway asks for; `None` when it is not ours.
 pub(crate) fn claims(object: &Gateway, view: &View<'_>) -> Option<Claims> {
-    let scope = Scope { source: Source::of(object), view };
-    if !scope.is_ours(object) {
-        return None;
+    let key = object.metadata.key();
+    let listening = view.listening(&key).filter(|it| it.ours)?;
+    Some(certificates(&Scope { source: Source::of(object), view }, &listening, &Owner::Gateway(key)))
+}
+
+/// What a ListenerSet asks for; `None` when its Gateway is not ours.
+pub(crate) fn set_claims(object: &ListenerSet, key: &SetKey, view: &View<'_>) -> Option<Claims> {
+    let Owner::Gateway(gateway) = Owner::of(&object.spec.parent_ref, &object.metadata.namespace)? else { return None };
+    let listening = view.listening(&gateway).filter(|it| it.ours)?;
+    let owner = Owner::Set(key.clone());
+    let source = key.source(&object.metadata);
+    Some(certificates(&Scope { source, view }, &listening, &owner))
+}
+
+fn certificates(scope: &Scope<'_>, listening: &Listening, owner: &Owner) -> Claims {
+    let mut claims = Claims::new(scope.source.maker(), &scope.source.meta.creation_timestamp);
+    let reference = scope.source.reference();
+    if let Some((_, problem)) = &listening.refused {
+        claims.notes.error(&reference, "spec", Reason::UnsupportedFeature, problem.clone());
+        return claims;
     }
-    let mut claims = Claims::new(scope.source.maker(), &object.metadata.creation_timestamp);
-    let mut notes = Notes::default();
-    for (at, listener) in object.spec.listeners.iter().enumerate() {
-        claims.tls.extend(scope.certificate(at, listener, &mut notes));
+    for entry in listening.of(owner) {
+        let field = format!("spec.listeners[{}]", entry.at);
+        if let Some((_, problem)) = &entry.unsupported {
+            let message = format!("the listener is left out: {problem}");
+            claims.notes.error(&reference, field, Reason::UnsupportedFeature, message);
+        } else if entry.conflict.is_some() {
+            let message = "the listener is left out: it cannot be told from another of the Gateway's by port, protocol \
+                           and host";
+            claims.notes.error(&reference, field, Reason::Conflict, message);
+        } else {
+            claims.tls.extend(scope.certificate(&entry.listener, &field, &mut claims.notes));
+        }
     }
-    claims.notes = notes;
-    Some(claims)
+    claims
+}
+
+/// What a listener's certificate is, or why it has none; `Ok(None)`: it needs none.
+pub(crate) fn certificate(
+    source: &Source<'_>,
+    listener: &Listener,
+    view: &View<'_>,
+) -> Result<Option<ObjectKey>, (ConditionReason, Reason, String)> {
+    let Some(tls) = listener.tls.as_ref().filter(|_| matches!(&*listener.protocol, "HTTPS" | "TLS")) else {
+        return Ok(None);
+    };
+    if tls.mode.as_deref() == Some("Passthrough") {
+        return Ok(None);
+    }
+    let invalid = |problem: &str| {
+        let reason = Reason::UnsupportedFeature;
+        Err((ConditionReason::InvalidCertificateRef, reason, format!("the listener has no certificate: {problem}")))
+    };
+    let [certificate] = tls.certificate_refs.as_slice() else {
+        return match tls.certificate_refs.len() {
+            0 => invalid("none is named"),
+            _ => invalid("Kong shows one for each server name, several are given"),
+        };
+    };
+    let group = certificate.group.as_deref().unwrap_or_default();
+    if !matches!(group, "" | "core") || certificate.kind.as_deref().is_some_and(|kind| kind != "Secret") {
+        return invalid("only Secrets hold them");
+    }
+    let home = &source.meta.namespace;
+    let namespace = certificate.namespace.as_ref().filter(|it| !it.is_empty()).unwrap_or(home);
+    let secret = ObjectKey::new(namespace.clone(), certificate.name.clone());
+    if namespace != home && !view.granted(&source.reference(), ("", "Secret"), &secret) {
+        let message = format!("the listener has no certificate: no ReferenceGrant in {namespace:?} allows it");
+        return Err((ConditionReason::RefNotPermitted, Reason::ReferenceNotGranted, message));
+    }
+    Ok(Some(secret))
 }
 
 impl Scope<'_> {
-    fn certificate(&self, at: usize, listener: &Listener, notes: &mut Notes) -> Option<TlsClaim> {
-        let tls = listener.tls.as_ref().filter(|_| matches!(&*listener.protocol, "HTTPS" | "TLS"))?;
-        if tls.mode.as_deref() == Some("Passthrough") || tls.certificate_refs.is_empty() {
-            return None;
+    fn certificate(&self, listener: &Listener, field: &str, notes: &mut Notes) -> Option<TlsClaim> {
+        let field = format!("{field}.tls.certificateRefs");
+        match certificate(&self.source, listener, self.view) {
+            Ok(secret) => {
+                let host = listener.hostname.clone().filter(|host| !host.is_empty());
+                let hosts = vec![host.unwrap_or_else(|| ANY.to_owned())];
+                secret.map(|secret| TlsClaim { secret, hosts, field })
+            }
+            Err((_, reason, message)) => {
+                notes.error(&self.source.reference(), field, reason, message);
+                None
+            }
         }
-        let field = format!("spec.listeners[{at}].tls.certificateRefs");
-        let reference = self.source.reference();
-        let [certificate] = tls.certificate_refs.as_slice() else {
-            let message = "the listener has no certificate: Kong shows one for each server name, several are given";
-            notes.error(&reference, field, Reason::UnsupportedFeature, message);
-            return None;
-        };
-        let group = certificate.group.as_deref().unwrap_or_default();
-        if !matches!(group, "" | "core") || certificate.kind.as_deref().is_some_and(|kind| kind != "Secret") {
-            let message = "the listener has no certificate: only Secrets hold them";
-            notes.error(&reference, field, Reason::UnsupportedFeature, message);
-            return None;
-        }
-        let home = &self.source.meta.namespace;
-        let namespace = certificate.namespace.as_ref().filter(|it| !it.is_empty()).unwrap_or(home);
-        let secret = ObjectKey::new(namespace.clone(), certificate.name.clone());
-        if namespace != home && !self.view.granted(&reference, ("", "Secret"), &secret) {
-            let message = format!("the listener has no certificate: no ReferenceGrant in {namespace:?} allows it");
-            notes.error(&reference, field, Reason::ReferenceNotGranted, message);
-            return None;
-        }
-        let host = listener.hostname.clone().filter(|host| !host.is_empty()).unwrap_or_else(|| ANY.to_owned());
-        Some(TlsClaim { secret, hosts: vec![host], field })
     }
 }

@@ -6,31 +6,43 @@ use silverback_kong::ids::IdKind;
 use silverback_kong::{Route, Service, expression as e, names};
 use silverback_resources::types::{GRPCRoute, GrpcMatch, GrpcMethod, GrpcRule, ValueMatch};
 
-use super::Scope;
+use super::affinity::affinity;
 use super::attachment::Attachment;
+use super::filters::{self, Filtered, Place};
+use super::paths::Path;
+use super::redirect::Front;
+use super::{Invalid, Scope, unsupported};
 use crate::annotations::route::{self as annotations, Matching};
-use crate::claims::{Claims, RouteClaim, ServiceClaim};
+use crate::claims::{Affinity, Claims, RouteClaim, ServiceClaim};
 use crate::inputs::View;
-use crate::output::Reason;
 use crate::rank::{Rank, Seniority};
+use crate::routed::Findings;
 use crate::source::{Notes, Source};
 
 const KIND: &str = "grpcroute";
 
-/// What a GRPCRoute asks for; `None` when no listener of ours takes it.
+/// What a GRPCRoute asks for; `None` when no parent is ours.
 pub(crate) fn claims(object: &GRPCRoute, view: &View<'_>) -> Option<Claims> {
     let scope = Scope { source: Source::of(object), view };
-    let attachment = scope.attach(&object.spec.parent_refs, &object.spec.hostnames, &["HTTP", "HTTPS"])?;
+    let attachment = scope.attach(&object.spec.parent_refs, &object.spec.hostnames)?;
     let mut claims = Claims::new(scope.source.maker(), &object.metadata.creation_timestamp);
-    let mut notes = Notes::default();
-    let matching = Matching::of(&scope.source, &mut notes);
+    let mut findings = Findings::default();
+    let matching = Matching::of(&scope.source, &mut findings.notes);
     let tags = scope.tags(object.spec.rules.iter().map(|rule| rule.name.as_ref()));
-    let mut translation = Translation { scope, attachment, matching, tags, notes };
+    let mut translation = Translation { scope, attachment, matching, tags, findings };
     for (at, rule) in object.spec.rules.iter().enumerate() {
-        claims.services.extend(translation.services(at, rule).into_iter().map(Arc::new));
+        match translation.check(at, rule) {
+            Ok(serving) => {
+                let services = translation.services(at, rule, &serving);
+                if translation.attachment.counts {
+                    claims.services.extend(services.into_iter().map(Arc::new));
+                }
+            }
+            Err(invalid) => translation.scope.refuse(at, invalid, &mut translation.findings),
+        }
     }
-    claims.notes = translation.notes;
-    Some(claims)
+    let Translation { scope, attachment, findings, .. } = translation;
+    Some(scope.finish(claims, attachment.parents, object.spec.rules.len(), findings))
 }
 
 struct Translation<'a> {
@@ -39,7 +51,13 @@ struct Translation<'a> {
     matching: Matching,
     /// All routes have the names of all rules.
     tags: Vec<String>,
-    notes: Notes,
+    findings: Findings,
+}
+
+/// What a rule comes to beside its matches.
+struct Serving {
+    filtered: Filtered,
+    affinity: Option<Affinity>,
 }
 
 /// Whether values of this kind are regular expressions.
@@ -48,13 +66,36 @@ fn is_regex(kind: Option<&str>) -> bool {
 }
 
 impl Translation<'_> {
-    fn services(&mut self, at: usize, rule: &GrpcRule) -> Vec<ServiceClaim> {
-        if !rule.filters.is_empty() {
-            let field = format!("spec.rules[{at}].filters");
-            let message = "filters have no effect on gRPC calls here";
-            self.notes.warn(&self.scope.source.reference(), field, Reason::UnsupportedFeature, message);
+    /// Checks a rule against what Kong can do.
+    fn check(&mut self, at: usize, rule: &GrpcRule) -> Result<Serving, Invalid> {
+        let common = rule.backend_refs.first().map(|it| it.filters.as_slice()).unwrap_or_default();
+        if let Some(other) = rule.backend_refs.iter().position(|it| it.filters != common) {
+            let problem =
+                "Kong changes calls before it chooses a backend: all backends of a rule need the same filters";
+            return Err(unsupported(format!("backendRefs[{other}].filters"), problem));
         }
-        let backends = self.scope.backends(&rule.backend_refs, &format!("spec.rules[{at}]"), &mut self.notes);
+        let filters: Vec<_> = rule.filters.iter().chain(common).cloned().collect();
+        let known = ["RequestHeaderModifier", "ResponseHeaderModifier", "ExtensionRef"];
+        if let Some((at, other)) = filters.iter().enumerate().find(|(_, it)| !known.contains(&it.kind.as_str())) {
+            let problem = format!("Kong has nothing for the filter {} of gRPC calls", other.kind);
+            return Err(unsupported(format!("filters[{at}].type"), problem));
+        }
+        let settings = self.scope.view.settings;
+        let place = Place { path: &Path::Any, front: &Front::default(), settings };
+        let mut filtered = filters::plugins(&filters, &place)?;
+        for plugin in &mut filtered.plugins {
+            plugin.tags.clone_from(&self.tags);
+        }
+        let meta = self.scope.source.meta;
+        let owner = format!("{}.{}", meta.namespace, meta.name);
+        let affinity = rule.session_persistence.as_ref().map(|it| affinity(it, &owner, at, settings)).transpose()?;
+        self.scope.filter_references(at, &filtered, &mut self.findings);
+        Ok(Serving { filtered, affinity })
+    }
+
+    fn services(&mut self, at: usize, rule: &GrpcRule, serving: &Serving) -> Vec<ServiceClaim> {
+        let field = format!("spec.rules[{at}]");
+        let backends = self.scope.backends(&rule.backend_refs, &field, false, &mut self.findings);
         let meta = self.scope.source.meta;
         let claim = |name: String, routes: Vec<RouteClaim>| ServiceClaim {
             service: Service {
@@ -68,15 +109,17 @@ impl Translation<'_> {
             parent_tags: self.tags.clone().into(),
             routes,
             refused: false,
+            affinity: serving.affinity.clone(),
             answers_without_backend: !rule.backend_refs.is_empty(),
         };
         if !self.scope.view.settings.expressions() {
             let name = names::rule(KIND, &meta.namespace, &meta.name, at);
             let hosts = self.hosts();
-            let routes = self.matches(rule).enumerate().map(|(n, it)| self.traditional_route(at, n, it, &hosts));
+            let routes = self.matches(rule).enumerate();
+            let routes = routes.map(|(n, it)| self.traditional_route(at, n, it, &hosts, &serving.filtered));
             let (routes, notes): (Vec<_>, Vec<_>) = routes.unzip();
             let claim = claim(name, routes);
-            notes.into_iter().for_each(|notes| self.notes.merge(notes));
+            notes.into_iter().for_each(|notes| self.findings.notes.merge(notes));
             return vec![claim];
         }
         let mut hosts = self.attachment.hostnames.clone();
@@ -88,12 +131,12 @@ impl Translation<'_> {
         for (host_at, host) in hosts.iter().enumerate() {
             let name = format!("{KIND}.{}.{}.{}.{at}", meta.namespace, meta.name, names::host_part(host));
             let routes = self.matches(rule).enumerate();
-            let routes = routes.map(|(n, it)| self.expression_route((at, n, host_at), it, host));
+            let routes = routes.map(|(n, it)| self.expression_route((at, n, host_at), it, host, &serving.filtered));
             let (routes, notes): (Vec<_>, Vec<_>) = routes.unzip();
             said.extend(notes);
             all.push(claim(name, routes));
         }
-        said.into_iter().for_each(|notes| self.notes.merge(notes));
+        said.into_iter().for_each(|notes| self.findings.notes.merge(notes));
         all
     }
 
@@ -120,12 +163,20 @@ impl Translation<'_> {
         Route { id: self.scope.id(IdKind::Route, &name), name, tags: self.tags.clone(), ..Route::default() }
     }
 
+    /// A route with the plugins of its rule.
+    fn claim(&self, mut route: Route, filtered: &Filtered, rank: Option<Rank>) -> RouteClaim {
+        route.plugins.clone_from(&filtered.plugins);
+        let named: Vec<_> = filtered.named.iter().map(|(_, named)| named.clone()).collect();
+        RouteClaim { route, plugins: self.scope.plugins(&named), rank }
+    }
+
     fn traditional_route(
         &self,
         rule_at: usize,
         at: usize,
         given: Option<&GrpcMatch>,
         hosts: &[String],
+        filtered: &Filtered,
     ) -> (RouteClaim, Notes) {
         let meta = self.scope.source.meta;
         let name = format!("{KIND}.{}.{}.{rule_at}.{at}", meta.namespace, meta.name);
@@ -148,7 +199,7 @@ impl Translation<'_> {
         }
         let mut notes = Notes::default();
         annotations::apply_traditional(&self.scope.source, self.matching.clone(), &mut route, &mut notes);
-        (RouteClaim { route, plugins: self.scope.plugins(&[]), rank: None }, notes)
+        (self.claim(route, filtered, None), notes)
     }
 
     fn expression_route(
@@ -156,6 +207,7 @@ impl Translation<'_> {
         place: (usize, usize, usize),
         given: Option<&GrpcMatch>,
         host: &str,
+        filtered: &Filtered,
     ) -> (RouteClaim, Notes) {
         let meta = self.scope.source.meta;
         let (rule_at, at, _) = place;
@@ -175,7 +227,7 @@ impl Translation<'_> {
         annotations::apply_expressions(&self.scope.source, &mut route, &mut notes);
         let seniority = Seniority { created: meta.creation_timestamp.clone(), object: meta.key(), place };
         let rank = Rank { class: class(given, host), most: 0xff, seniority };
-        (RouteClaim { route, plugins: self.scope.plugins(&[]), rank: Some(rank) }, notes)
+        (self.claim(route, filtered, Some(rank)), notes)
     }
 }
 
@@ -187,10 +239,15 @@ fn given(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
+/// Kong anchors regular expressions at the start only: a method that is given exactly must end there.
 fn traditional_path(method: &GrpcMethod) -> String {
     let service = given(method.service.as_ref()).unwrap_or(".+");
-    let any = if is_regex(method.kind.as_deref()) { ".+" } else { "" };
-    format!("~/{service}/{}", given(method.method.as_ref()).unwrap_or(any))
+    match given(method.method.as_ref()) {
+        Some(name) if is_regex(method.kind.as_deref()) => format!("~/{service}/{name}"),
+        Some(name) => format!("~/{service}/{name}$"),
+        None if is_regex(method.kind.as_deref()) => format!("~/{service}/.+"),
+        None => format!("~/{service}/"),
+    }
 }
 
 fn expression_path(method: &GrpcMethod) -> String {

@@ -1,11 +1,19 @@
-//! The routes of the Gateway API.
+//! The kinds of the Gateway API: Gateways with what they listen for, routes, and what both come to.
 
+mod affinity;
 mod attachment;
+mod cors;
+mod durations;
 mod filters;
 mod gateway;
 mod grpc;
+mod hosts;
 mod http;
+mod listening;
+mod lua;
 mod paths;
+mod redirect;
+mod selection;
 mod streams;
 
 use std::sync::Arc;
@@ -16,15 +24,29 @@ use silverback_model::ObjectKey;
 use silverback_resources::types::BackendTarget;
 
 use crate::annotations::{PLUGINS, list};
-use crate::claims::{Backend, BackendPort, BackendRef, PluginRef};
+use crate::claims::{Backend, BackendPort, BackendRef, Claims, PluginRef};
 use crate::inputs::View;
 use crate::output::Reason;
-use crate::source::{Notes, Source};
+use crate::routed::{Findings, InvalidRule, Reference, Routed};
+use crate::source::Source;
+use crate::status::ConditionReason;
 
-pub(crate) use gateway::claims as gateway_claims;
+pub(crate) use attachment::{is_kind, kinds_of};
+pub(crate) use gateway::{certificate, claims as gateway_claims, set_claims};
 pub(crate) use grpc::claims as grpc_claims;
 pub(crate) use http::claims as http_claims;
+pub(crate) use listening::{Entry, Listening, Owner, SetKey, listening};
 pub(crate) use streams::{tcp_claims, tls_claims, udp_claims};
+
+/// The API's group.
+pub(crate) const GROUP: &str = "gateway.networking.k8s.io";
+
+/// Why a rule cannot be had: the condition's reason, the field within the rule, and what is wrong.
+type Invalid = (ConditionReason, String, String);
+
+fn unsupported(field: impl Into<String>, problem: impl Into<String>) -> Invalid {
+    (ConditionReason::UnsupportedValue, field.into(), problem.into())
+}
 
 /// What all rules of a route share.
 struct Scope<'a> {
@@ -54,7 +76,8 @@ impl Scope<'_> {
     }
 
     /// Where the requests of a rule go. Only Services that may be referred to count; whether they exist is asked later.
-    fn backends(&self, refs: &[BackendTarget], field: &str, notes: &mut Notes) -> Vec<Backend> {
+    /// `plain`: Kong speaks HTTP/1.1 to them.
+    fn backends(&self, refs: &[BackendTarget], field: &str, plain: bool, findings: &mut Findings) -> Vec<Backend> {
         let mut backends = Vec::new();
         for (at, target) in refs.iter().enumerate() {
             let field = format!("{field}.backendRefs[{at}]");
@@ -62,7 +85,8 @@ impl Scope<'_> {
             if target.kind.as_deref() != Some("Service") || !matches!(group, "" | "core") {
                 let kind = target.kind.as_deref().unwrap_or("an object without a kind");
                 let message = format!("the backend is left out: {kind} is no kind that takes requests");
-                notes.error(&self.source.reference(), field, Reason::UnsupportedBackend, message);
+                findings.references.push(Reference::Bad(ConditionReason::InvalidKind, format!("{field}: {message}")));
+                findings.notes.error(&self.source.reference(), field, Reason::UnsupportedBackend, message);
                 continue;
             }
             let home = &self.source.meta.namespace;
@@ -70,17 +94,55 @@ impl Scope<'_> {
             let key = ObjectKey::new(namespace.clone(), target.name.clone());
             if namespace != home && !self.view.granted(&self.source.reference(), ("", "Service"), &key) {
                 let message = format!("the backend is left out: no ReferenceGrant in {namespace:?} allows it");
-                notes.error(&self.source.reference(), field, Reason::ReferenceNotGranted, message);
+                let bad = Reference::Bad(ConditionReason::RefNotPermitted, format!("{field}: {message}"));
+                findings.references.push(bad);
+                findings.notes.error(&self.source.reference(), field, Reason::ReferenceNotGranted, message);
                 continue;
             }
-            if !target.filters.is_empty() {
-                let message = "filters of a single backend have no effect: Kong has none";
-                notes.warn(&self.source.reference(), format!("{field}.filters"), Reason::UnsupportedFeature, message);
-            }
+            findings.references.push(Reference::Service {
+                field: field.clone(),
+                key: key.clone(),
+                port: target.port,
+                plain,
+            });
             let port = target.port.map_or(BackendPort::Implicit, BackendPort::Number);
             backends.push(Backend { to: BackendRef::Service(key, port), weight: target.weight, field });
         }
         backends
+    }
+
+    /// Notes what the filters of a rule refer to.
+    fn filter_references(&self, rule: usize, filtered: &filters::Filtered, findings: &mut Findings) {
+        let field = |at: usize| format!("spec.rules[{rule}].filters[{at}].extensionRef");
+        for (at, plugin) in &filtered.named {
+            let key = ObjectKey::new(self.source.meta.namespace.clone(), plugin.name.clone());
+            findings.references.push(Reference::Plugin { field: field(*at), key });
+        }
+        for (at, problem) in &filtered.unresolved {
+            let bad = Reference::Bad(ConditionReason::InvalidKind, format!("{}: {problem}", field(*at)));
+            findings.references.push(bad);
+            let message = format!("the rule answers 500: {problem}");
+            findings.notes.error(&self.source.reference(), field(*at), Reason::UnsupportedFeature, message);
+        }
+    }
+
+    /// Leaves a rule out.
+    fn refuse(&self, rule: usize, (reason, field, problem): Invalid, findings: &mut Findings) {
+        let field = format!("spec.rules[{rule}].{field}");
+        let message = format!("the rule is left out: {problem}");
+        let why =
+            if reason == ConditionReason::UnsupportedValue { Reason::UnsupportedFeature } else { Reason::InvalidValue };
+        findings.invalid.push(InvalidRule { rule, reason, message: format!("{field}: {problem}") });
+        findings.notes.error(&self.source.reference(), field, why, message);
+    }
+
+    /// Closes the claims of a route.
+    fn finish(&self, mut claims: Claims, parents: Vec<crate::routed::Parent>, rules: usize, found: Findings) -> Claims {
+        claims.notes = found.notes;
+        let generation = self.source.meta.generation;
+        let (invalid, references) = (found.invalid, found.references);
+        claims.routed = Some(Arc::new(Routed { generation, parents, rules, invalid, references }));
+        claims
     }
 }
 

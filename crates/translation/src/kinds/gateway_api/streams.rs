@@ -6,46 +6,54 @@ use silverback_kong::ids::IdKind;
 use silverback_kong::{Destination, Route, Service, expression as e, names};
 use silverback_resources::types::{L4Rule, TCPRoute, TLSRoute, UDPRoute};
 
-use super::Scope;
+use super::attachment::{Attached, Attachment};
+use super::{Scope, unsupported};
 use crate::annotations::route as annotations;
 use crate::claims::{Claims, RouteClaim, ServiceClaim};
 use crate::inputs::View;
-use crate::output::Reason;
+use crate::routed::Findings;
 use crate::source::{Notes, Source};
 
 /// All expressions of streams have the same: they exclude each other by port and server name.
 const PRIORITY: u64 = 1;
 
-/// What a TCPRoute asks for; `None` when no listener of ours takes it.
+/// What a TCPRoute asks for; `None` when no parent is ours.
 pub(crate) fn tcp_claims(object: &TCPRoute, view: &View<'_>) -> Option<Claims> {
     let scope = Scope { source: Source::of(object), view };
-    let attachment = scope.attach(&object.spec.parent_refs, &[], &["TCP"])?;
-    let matching = Matching { protocol: "tcp", ports: attachment.ports("TCP"), snis: Vec::new() };
-    Some(claims(scope, "tcproute", "tcp", &object.spec.rules, &matching))
+    let attachment = scope.attach(&object.spec.parent_refs, &[])?;
+    let matching = vec![Matching { protocol: "tcp", ports: attachment.ports("TCP"), snis: Vec::new() }];
+    Some(claims(&scope, attachment, ("tcproute", "tcp"), &object.spec.rules, &matching))
 }
 
-/// What a UDPRoute asks for; `None` when no listener of ours takes it.
+/// What a UDPRoute asks for; `None` when no parent is ours.
 pub(crate) fn udp_claims(object: &UDPRoute, view: &View<'_>) -> Option<Claims> {
     let scope = Scope { source: Source::of(object), view };
-    let attachment = scope.attach(&object.spec.parent_refs, &[], &["UDP"])?;
-    let matching = Matching { protocol: "udp", ports: attachment.ports("UDP"), snis: Vec::new() };
-    Some(claims(scope, "udproute", "udp", &object.spec.rules, &matching))
+    let attachment = scope.attach(&object.spec.parent_refs, &[])?;
+    let matching = vec![Matching { protocol: "udp", ports: attachment.ports("UDP"), snis: Vec::new() }];
+    Some(claims(&scope, attachment, ("udproute", "udp"), &object.spec.rules, &matching))
 }
 
-/// What a TLSRoute asks for; `None` when no listener of ours takes it.
+/// What a TLSRoute asks for; `None` when no parent is ours. Where some of its listeners end TLS and others let it
+/// through, it has routes for both.
 pub(crate) fn tls_claims(object: &TLSRoute, view: &View<'_>) -> Option<Claims> {
     let scope = Scope { source: Source::of(object), view };
-    let attachment = scope.attach(&object.spec.parent_refs, &object.spec.hostnames, &["TLS"])?;
-    if attachment.hostnames.is_empty() {
-        let mut claims = Claims::new(scope.source.maker(), &object.metadata.creation_timestamp);
-        let message = "the route is left out: it needs hostnames, nothing else tells its streams from others";
-        claims.notes.error(&scope.source.reference(), "spec.hostnames", Reason::InvalidValue, message);
-        return Some(claims);
-    }
-    let through = attachment.of(&["TLS"]).any(super::attachment::Attached::passes_through);
-    let protocol = if through { "tls_passthrough" } else { "tls" };
-    let matching = Matching { protocol, ports: Vec::new(), snis: attachment.hostnames };
-    Some(claims(scope, "tlsroute", "tcp", &object.spec.rules, &matching))
+    let attachment = scope.attach(&object.spec.parent_refs, &object.spec.hostnames)?;
+    let through = |it: &&Attached| it.entry().passes_through();
+    let modes = [("tls", false), ("tls_passthrough", true)].into_iter().filter_map(|(protocol, passes)| {
+        let listeners = attachment.listeners.iter().filter(|it| through(it) == passes);
+        let unasked = attachment.listeners.is_empty() && !passes && attachment.counts;
+        if listeners.clone().next().is_none() && !unasked {
+            return None;
+        }
+        let snis = if unasked {
+            attachment.hostnames.clone()
+        } else {
+            Attachment::narrowed(&object.spec.hostnames, listeners)
+        };
+        Some(Matching { protocol, ports: Vec::new(), snis })
+    });
+    let matching: Vec<Matching> = modes.collect();
+    Some(claims(&scope, attachment, ("tlsroute", "tcp"), &object.spec.rules, &matching))
 }
 
 /// What tells a route's streams from others.
@@ -60,7 +68,7 @@ impl Matching {
         route.protocols = vec![self.protocol.into()];
         if expressions {
             let ports = e::any(self.ports.iter().map(|port| e::number("net.dst.port", u64::from(*port))));
-            let snis = e::any(self.snis.iter().map(|sni| e::text("tls.sni", "==", sni)));
+            let snis = e::any(self.snis.iter().map(|sni| sni_term(sni)));
             route.expression = e::all(snis.into_iter().chain(ports));
             route.priority = route.expression.is_some().then_some(PRIORITY);
         } else {
@@ -74,35 +82,52 @@ impl Matching {
     }
 }
 
-fn claims(scope: Scope<'_>, kind: &str, protocol: &str, rules: &[L4Rule], matching: &Matching) -> Claims {
+/// A server name, where a leading `*` stands for any beginning.
+fn sni_term(sni: &str) -> String {
+    match sni.strip_prefix('*') {
+        Some(end) => e::text("tls.sni", "=^", end),
+        None => e::text("tls.sni", "==", sni),
+    }
+}
+
+fn claims(
+    scope: &Scope<'_>,
+    attachment: Attachment,
+    (kind, protocol): (&str, &str),
+    rules: &[L4Rule],
+    matching: &[Matching],
+) -> Claims {
     let meta = scope.source.meta;
     let mut claims = Claims::new(scope.source.maker(), &meta.creation_timestamp);
+    let mut findings = Findings::default();
     let expressions = scope.view.settings.expressions();
-    if matching.is_empty() {
-        let message = "the route is left out: no listener says on which port its streams arrive";
-        claims.notes.error(&scope.source.reference(), "spec.parentRefs", Reason::ReferenceNotFound, message);
-        return claims;
-    }
-    for (at, rule) in rules.iter().enumerate() {
-        if rule.backend_refs.is_empty() && kind != "tlsroute" {
-            let message = "the rule is left out: it names no backend";
-            let field = format!("spec.rules[{at}].backendRefs");
-            claims.notes.error(&scope.source.reference(), field, Reason::UnsupportedBackend, message);
+    for (at, rule) in rules.iter().enumerate().filter(|_| attachment.counts) {
+        if matching.iter().all(Matching::is_empty) {
+            let problem = "nothing tells its streams from others: it needs a listener's port, or hostnames";
+            scope.refuse(at, unsupported("", problem), &mut findings);
             continue;
         }
-        let mut notes = Notes::default();
-        let backends = scope.backends(&rule.backend_refs, &format!("spec.rules[{at}]"), &mut notes);
+        if rule.backend_refs.is_empty() && kind != "tlsroute" {
+            scope.refuse(at, unsupported("backendRefs", "it names no backend"), &mut findings);
+            continue;
+        }
+        let backends = scope.backends(&rule.backend_refs, &format!("spec.rules[{at}]"), false, &mut findings);
         let name = names::rule(kind, &meta.namespace, &meta.name, at);
-        let route_name = format!("{name}.0");
-        let mut route = Route {
-            id: scope.id(IdKind::Route, &route_name),
-            name: route_name,
-            tags: scope.tags([rule.name.as_ref()]),
-            ..Route::default()
-        };
-        matching.apply(&mut route, expressions);
-        annotations::apply_streams(&scope.source, expressions, &mut route, &mut notes);
-        claims.notes.merge(notes);
+        let routes = matching.iter().filter(|matching| !matching.is_empty()).enumerate().map(|(mode, matching)| {
+            let route_name = format!("{name}.{mode}");
+            let mut route = Route {
+                id: scope.id(IdKind::Route, &route_name),
+                name: route_name,
+                tags: scope.tags([rule.name.as_ref()]),
+                ..Route::default()
+            };
+            matching.apply(&mut route, expressions);
+            let mut notes = Notes::default();
+            annotations::apply_streams(&scope.source, expressions, &mut route, &mut notes);
+            (RouteClaim { route, plugins: scope.plugins(&[]), rank: None }, notes)
+        });
+        let (routes, notes): (Vec<_>, Vec<_>) = routes.unzip();
+        notes.into_iter().for_each(|notes| findings.notes.merge(notes));
         claims.services.push(Arc::new(ServiceClaim {
             service: Service {
                 host: name.clone(),
@@ -113,10 +138,11 @@ fn claims(scope: Scope<'_>, kind: &str, protocol: &str, rules: &[L4Rule], matchi
             },
             backends,
             parent_tags: scope.tags([rule.name.as_ref()]).into(),
-            routes: vec![RouteClaim { route, plugins: scope.plugins(&[]), rank: None }],
+            routes,
             refused: false,
+            affinity: None,
             answers_without_backend: false,
         }));
     }
-    claims
+    scope.finish(claims, attachment.parents, rules.len(), findings)
 }

@@ -222,6 +222,7 @@ impl Translation<'_> {
             parent_tags: self.tags.clone(),
             routes: Vec::new(),
             refused: false,
+            affinity: None,
             answers_without_backend: false,
         }
     }

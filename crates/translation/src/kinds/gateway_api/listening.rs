@@ -1,0 +1,327 @@
+//! What a Gateway listens for: its own listeners and those of the sets attached to it, which of them stand in each
+//! other's way, and which Kong cannot serve. From specs alone: whether certificates exist is not asked here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use silverback_model::{ObjectKey, ObjectRef};
+use silverback_resources::types::{Gateway, Listener, ListenerSet, Meta, ParentRef};
+
+use super::{GROUP, hosts, selection};
+use crate::inputs::View;
+use crate::source::Source;
+use crate::status::ConditionReason;
+
+/// Group of ListenerSets while they were experimental.
+const EXPERIMENTAL_GROUP: &str = "gateway.networking.x-k8s.io";
+
+/// A ListenerSet. The order decides where creation times do not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SetKey {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Whether it is an XListenerSet.
+    pub experimental: bool,
+}
+
+impl SetKey {
+    /// The object.
+    pub(crate) fn object(&self) -> ObjectRef {
+        let kind = if self.experimental {
+            format!("XListenerSet.{EXPERIMENTAL_GROUP}")
+        } else {
+            format!("ListenerSet.{GROUP}")
+        };
+        ObjectRef::new(kind, self.key.clone())
+    }
+
+    /// The object as the origin of entities.
+    pub(crate) fn source<'a>(&self, meta: &'a Meta) -> Source<'a> {
+        if self.experimental {
+            Source { group: EXPERIMENTAL_GROUP, version: "v1alpha1", kind: "XListenerSet", meta }
+        } else {
+            Source { group: GROUP, version: "v1", kind: "ListenerSet", meta }
+        }
+    }
+}
+
+/// Whose a listener is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Owner {
+    /// A Gateway's own.
+    Gateway(ObjectKey),
+    /// A set's.
+    Set(SetKey),
+}
+
+impl Owner {
+    /// What a reference to a parent means; `home` is the namespace it is made from.
+    pub(crate) fn of(parent: &ParentRef, home: &str) -> Option<Self> {
+        let namespace = parent.namespace.as_deref().filter(|it| !it.is_empty()).unwrap_or(home);
+        let key = ObjectKey::new(namespace, &*parent.name);
+        let group = parent.group.as_deref().filter(|group| !group.is_empty()).unwrap_or(GROUP);
+        match (group, parent.kind.as_deref().unwrap_or("Gateway")) {
+            (GROUP, "Gateway") => Some(Self::Gateway(key)),
+            (GROUP, "ListenerSet") => Some(Self::Set(SetKey { key, experimental: false })),
+            (EXPERIMENTAL_GROUP, "XListenerSet") => Some(Self::Set(SetKey { key, experimental: true })),
+            _ => None,
+        }
+    }
+
+    /// The object.
+    pub(crate) fn object(&self) -> ObjectRef {
+        match self {
+            Self::Gateway(key) => ObjectRef::new(format!("Gateway.{GROUP}"), key.clone()),
+            Self::Set(set) => set.object(),
+        }
+    }
+}
+
+/// A listener of a Gateway or of a set attached to it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its place among its owner's.
+    pub at: usize,
+    /// The listener.
+    pub listener: Arc<Listener>,
+    /// Another is in its way.
+    pub conflict: Option<ConditionReason>,
+    /// Kong cannot serve it.
+    pub unsupported: Option<(ConditionReason, String)>,
+    /// Its hosts overlap with those of another on its port, where TLS ends at both.
+    pub overlaps: bool,
+}
+
+impl Entry {
+    /// Whether routes can be served at it.
+    pub(crate) fn serves(&self) -> bool {
+        self.conflict.is_none() && self.unsupported.is_none()
+    }
+
+    /// Whether TLS goes through as it is.
+    pub(crate) fn passes_through(&self) -> bool {
+        self.listener.protocol == "TLS" && mode(&self.listener) == Some("Passthrough")
+    }
+
+    /// Its host; empty: every host.
+    pub(crate) fn host(&self) -> &str {
+        host(&self.listener)
+    }
+}
+
+/// All that a Gateway listens for. Gateways of other classes have none.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listening {
+    /// Whether the Gateway is of a class of ours.
+    pub ours: bool,
+    /// Why it is not accepted.
+    pub refused: Option<(ConditionReason, String)>,
+    /// Its own listeners, then those of its sets by precedence.
+    pub entries: Vec<Entry>,
+    /// Sets that name it, and whether it lets them.
+    pub sets: BTreeMap<SetKey, bool>,
+}
+
+impl Listening {
+    /// The listeners of an owner.
+    pub(crate) fn of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Entry> {
+        self.entries.iter().filter(move |entry| entry.owner == *owner)
+    }
+
+    /// Whether the Gateway is accepted: an owner all of whose listeners are left out is not.
+    pub(crate) fn is_accepted(&self, owner: &Owner) -> bool {
+        self.refused.is_none() && self.of(owner).any(Entry::serves)
+    }
+}
+
+/// Whether a Gateway is of a class of ours.
+pub(crate) fn is_ours(gateway: &Gateway, view: &View<'_>) -> bool {
+    let settings = view.settings;
+    let only = &settings.gateway_to_reconcile;
+    if !only.is_empty() && *only != gateway.metadata.key().to_string() {
+        return false;
+    }
+    let class = view.gateway_class(&gateway.spec.gateway_class_name);
+    class.is_some_and(|class| class.spec.controller_name == settings.gateway_controller_name)
+}
+
+/// What a Gateway listens for; `None`: it is not ours.
+pub(crate) fn listening(gateway: &Gateway, view: &View<'_>) -> Option<Listening> {
+    let ours = is_ours(gateway, view);
+    if !ours && !view.settings.accept_unattached {
+        return None;
+    }
+    let key = gateway.metadata.key();
+    let mut sets: Vec<(SetKey, Arc<ListenerSet>)> = view.listener_sets(&key);
+    sets.sort_by(|(a, one), (b, other)| {
+        (&one.metadata.creation_timestamp, a).cmp(&(&other.metadata.creation_timestamp, b))
+    });
+    let owner = Owner::Gateway(key);
+    let mut entries: Vec<Entry> = entries(&owner, &gateway.spec.listeners, gateway);
+    exclude_each_other(&mut entries);
+    let mut attached = BTreeMap::new();
+    for (key, set) in sets {
+        let allowed = allows(gateway, &set, view);
+        attached.insert(key.clone(), allowed);
+        if allowed {
+            for entry in self::entries(&Owner::Set(key), &set.spec.listeners, gateway) {
+                give_way(entry, &mut entries);
+            }
+        }
+    }
+    mark_overlaps(&mut entries);
+    Some(Listening { ours, refused: refused(gateway), entries, sets: attached })
+}
+
+/// Whether a Gateway lets a set add listeners. By default none may.
+fn allows(gateway: &Gateway, set: &ListenerSet, view: &View<'_>) -> bool {
+    let namespaces = gateway.spec.allowed_listeners.as_ref().and_then(|allowed| allowed.namespaces.as_ref());
+    let (home, guest) = (&gateway.metadata.namespace, &set.metadata.namespace);
+    namespaces.is_some_and(|namespaces| selection::admits(namespaces, "None", home, guest, view))
+}
+
+fn refused(gateway: &Gateway) -> Option<(ConditionReason, String)> {
+    let spec = &gateway.spec;
+    if spec.infrastructure.as_ref().is_some_and(|it| it.parameters_ref.is_some()) {
+        let message = "spec.infrastructure.parametersRef: there are no parameters of a Gateway; leave it out";
+        return Some((ConditionReason::InvalidParameters, message.to_owned()));
+    }
+    let kind = |kind: Option<&str>| matches!(kind, None | Some("IPAddress" | "Hostname"));
+    if let Some(address) = spec.addresses.iter().find(|address| !kind(address.kind.as_deref())) {
+        let kind = address.kind.as_deref().unwrap_or_default();
+        let message = format!("spec.addresses: {kind} is no type of address here; IPAddress and Hostname are");
+        return Some((ConditionReason::UnsupportedAddress, message));
+    }
+    if spec.backend_tls.is_some() || spec.tls.as_ref().is_some_and(|tls| tls.backend.is_some()) {
+        let message =
+            "spec.tls.backend: certificates shown to backends belong to Services here: konghq.com/client-cert";
+        return Some((ConditionReason::Invalid, message.to_owned()));
+    }
+    None
+}
+
+fn entries(owner: &Owner, listeners: &[Listener], gateway: &Gateway) -> Vec<Entry> {
+    let each = listeners.iter().enumerate().map(|(at, listener)| Entry {
+        owner: owner.clone(),
+        at,
+        listener: Arc::new(listener.clone()),
+        conflict: None,
+        unsupported: unsupported(listener, gateway),
+        overlaps: false,
+    });
+    each.collect()
+}
+
+fn unsupported(listener: &Listener, gateway: &Gateway) -> Option<(ConditionReason, String)> {
+    if !matches!(&*listener.protocol, "HTTP" | "HTTPS" | "TLS" | "TCP" | "UDP") {
+        let message = format!("Kong does not listen for {}", listener.protocol);
+        return Some((ConditionReason::UnsupportedProtocol, message));
+    }
+    let value = |message: &str| Some((ConditionReason::UnsupportedValue, message.to_owned()));
+    if listener.protocol == "HTTPS" && mode(listener) == Some("Passthrough") {
+        return value("tls.mode: HTTPS ends at the gateway; protocol TLS can pass through");
+    }
+    if matches!(&*listener.protocol, "HTTPS" | "TLS") && validates_clients(listener, gateway) {
+        return value("certificates of clients are not verified for a listener; use a plugin such as mtls-auth");
+    }
+    None
+}
+
+/// Whether clients of a listener must show certificates.
+fn validates_clients(listener: &Listener, gateway: &Gateway) -> bool {
+    if listener.tls.as_ref().is_some_and(|tls| tls.frontend_validation.is_some()) {
+        return true;
+    }
+    let Some(frontend) = gateway.spec.tls.as_ref().and_then(|tls| tls.frontend.as_ref()) else { return false };
+    let given = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
+    let ports = frontend.get("perPort").and_then(Value::as_array);
+    let own = ports.and_then(|ports| ports.iter().find(|it| it.get("port") == Some(&Value::from(listener.port))));
+    match own {
+        Some(own) => given(own.pointer("/tls/validation")),
+        None => given(frontend.pointer("/default/validation")),
+    }
+}
+
+fn mode(listener: &Listener) -> Option<&str> {
+    listener.tls.as_ref()?.mode.as_deref()
+}
+
+fn host(listener: &Listener) -> &str {
+    listener.hostname.as_deref().unwrap_or_default()
+}
+
+/// Why two listeners cannot be told apart.
+fn conflict(one: &Listener, other: &Listener) -> Option<ConditionReason> {
+    let known = |it: &Listener| matches!(&*it.protocol, "HTTP" | "HTTPS" | "TLS" | "TCP" | "UDP");
+    let udp = |it: &Listener| it.protocol == "UDP";
+    if one.port != other.port || udp(one) != udp(other) || !known(one) || !known(other) {
+        return None;
+    }
+    if one.protocol != other.protocol || matches!(&*one.protocol, "TCP" | "UDP") {
+        return Some(ConditionReason::ProtocolConflict);
+    }
+    (host(one) == host(other)).then_some(ConditionReason::HostnameConflict)
+}
+
+/// Of a Gateway's own listeners that cannot be told apart none counts.
+fn exclude_each_other(entries: &mut [Entry]) {
+    for at in 0..entries.len() {
+        let others = entries.iter().enumerate().filter(|(other, _)| *other != at);
+        let found = others.filter_map(|(_, other)| conflict(&entries[at].listener, &other.listener)).min();
+        entries[at].conflict = found;
+    }
+}
+
+/// Of the listeners of sets the first counts. What gives way itself is in nobody's way, but for a Gateway's own.
+fn give_way(mut entry: Entry, before: &mut Vec<Entry>) {
+    let holds = |other: &&Entry| other.conflict.is_none() || matches!(other.owner, Owner::Gateway(_));
+    let conflicts = before.iter().filter(holds).filter_map(|other| conflict(&entry.listener, &other.listener));
+    entry.conflict = conflicts.min();
+    before.push(entry);
+}
+
+fn mark_overlaps(entries: &mut [Entry]) {
+    let ends = |it: &Entry| it.serves() && matches!(&*it.listener.protocol, "HTTPS" | "TLS") && !it.passes_through();
+    let meet = |one: &Entry, other: &Entry| {
+        one.listener.port == other.listener.port
+            && (one.host().is_empty() || other.host().is_empty() || hosts::narrower(one.host(), other.host()).is_some())
+    };
+    for at in 0..entries.len() {
+        let mut others = entries.iter().enumerate().filter(|(other, it)| *other != at && ends(it));
+        entries[at].overlaps = ends(&entries[at]) && others.any(|(_, other)| meet(&entries[at], other));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(protocol: &str, port: u16, host: &str) -> Listener {
+        let hostname = (!host.is_empty()).then(|| host.to_owned());
+        Listener { protocol: protocol.into(), port, hostname, ..Listener::default() }
+    }
+
+    /// "Distinct Listeners": HTTP, HTTPS, TLS by port and host, TCP and UDP by port; TCP shares its port with nobody.
+    #[test]
+    fn listeners_are_told_apart_by_port_protocol_and_host() {
+        use ConditionReason::{HostnameConflict, ProtocolConflict};
+        let cases = [
+            (listener("HTTP", 80, "a"), listener("HTTP", 80, "a"), Some(HostnameConflict)),
+            (listener("HTTP", 80, ""), listener("HTTP", 80, ""), Some(HostnameConflict)),
+            (listener("HTTP", 80, "a"), listener("HTTP", 80, "b"), None),
+            (listener("HTTP", 80, "a"), listener("HTTP", 81, "a"), None),
+            (listener("HTTP", 80, "a"), listener("HTTPS", 80, "b"), Some(ProtocolConflict)),
+            (listener("TCP", 80, ""), listener("HTTP", 80, "b"), Some(ProtocolConflict)),
+            (listener("TCP", 80, ""), listener("TCP", 80, ""), Some(ProtocolConflict)),
+            (listener("TCP", 80, ""), listener("UDP", 80, ""), None),
+            (listener("x/y", 80, ""), listener("HTTP", 80, ""), None),
+        ];
+        for (one, other, wanted) in cases {
+            assert_eq!(conflict(&one, &other), wanted, "{one:?} {other:?}");
+            assert_eq!(conflict(&other, &one), wanted);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The redirect filter: Kong's `redirect` plugin where the place is known beforehand, a status and a header where the
+//! version has none, a program where the place depends on the request.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use silverback_kong::Plugin;
+use silverback_resources::types::Redirect;
+
+use super::filters::Place;
+use super::lua::{self, literal};
+use super::paths::Path;
+use crate::settings::KongVersion;
+
+/// The first version with a redirect plugin.
+const REDIRECT_PLUGIN: KongVersion = KongVersion { major: 3, minor: 9 };
+
+/// Schemes and ports of the listeners that serve a route; each once, sorted. Nothing: they are not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Front(pub(super) Vec<(String, u16)>);
+
+impl Front {
+    fn schemes(&self) -> Vec<&str> {
+        let mut schemes: Vec<&str> = self.0.iter().map(|(scheme, _)| scheme.as_str()).collect();
+        schemes.dedup();
+        schemes
+    }
+
+    /// The port of a scheme's only listener.
+    fn port(&self, scheme: &str) -> Option<u16> {
+        let mut ports = self.0.iter().filter(|(it, _)| it == scheme).map(|(_, port)| *port);
+        ports.next().filter(|_| ports.next().is_none())
+    }
+}
+
+/// What a redirect comes to.
+pub(super) struct Redirected {
+    /// The plugin that answers.
+    pub(super) plugin: Plugin,
+    /// A header to add to its answer.
+    pub(super) location: Option<String>,
+}
+
+/// What becomes of the path.
+enum NewPath<'a> {
+    Kept,
+    Full(&'a str),
+    Prefix { old: &'a str, new: &'a str },
+}
+
+/// The answer that sends clients elsewhere.
+///
+/// # Errors
+/// The field and what is wrong.
+pub(super) fn redirect(redirect: &Redirect, place: &Place<'_>) -> Result<Redirected, (String, String)> {
+    let status = redirect.status_code.unwrap_or(302);
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return Err(("statusCode".into(), format!("{status} is no status of a redirect")));
+    }
+    if redirect.scheme.as_deref().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return Err(("scheme".into(), "http or https is expected".into()));
+    }
+    let path = new_path(redirect, place.path)?;
+    let host = redirect.hostname.as_deref().filter(|host| !host.is_empty());
+    let somewhere = redirect.scheme.is_some() || redirect.port.is_some();
+    let origin = host.and_then(|host| origin(host, redirect, place.front));
+    let known = place.settings.kong_version >= REDIRECT_PLUGIN && place.settings.feature_gates.support_redirect_plugin;
+    let fixed = match (&path, origin) {
+        (NewPath::Full(path), Some(origin)) => Some((origin, if *path == "/" { "" } else { path }, false)),
+        (NewPath::Full(path), None) if host.is_none() && !somewhere => Some((String::new(), *path, false)),
+        (NewPath::Kept, Some(origin)) => Some((origin, "", true)),
+        _ => None,
+    };
+    let exact = if let Path::Exact(path) = place.path { Some(path.as_str()) } else { None };
+    Ok(match fixed {
+        // The plugin takes no location without a host.
+        Some((origin, path, keep)) if known && !origin.is_empty() => {
+            by_plugin(status, &format!("{origin}{path}"), keep)
+        }
+        Some((origin, path, false)) => by_header(status, format!("{origin}{path}")),
+        Some((origin, _, true)) if exact.is_some() => by_header(status, origin + exact.unwrap_or_default()),
+        _ => Redirected { plugin: lua::plugin(program(status, redirect, &path, place.front)), location: None },
+    })
+}
+
+fn new_path<'a>(redirect: &'a Redirect, matched: &'a Path) -> Result<NewPath<'a>, (String, String)> {
+    let Some(path) = &redirect.path else { return Ok(NewPath::Kept) };
+    match (path.kind.as_str(), matched) {
+        ("ReplaceFullPath", _) => {
+            let full = path.replace_full_path.as_deref().unwrap_or_default();
+            Ok(NewPath::Full(if full.is_empty() { "/" } else { full }))
+        }
+        ("ReplacePrefixMatch", Path::Any | Path::Prefix(_)) => Ok(NewPath::Prefix {
+            old: matched.text().trim_end_matches('/'),
+            new: path.replace_prefix_match.as_deref().unwrap_or_default().trim_end_matches('/'),
+        }),
+        ("ReplacePrefixMatch", _) => Err(("path".into(), "only a rule that matches a prefix can replace it".into())),
+        (other, _) => Err(("path.type".into(), format!("{other} is no way to change a path"))),
+    }
+}
+
+fn usual_port(scheme: &str) -> u16 {
+    if scheme == "https" { 443 } else { 80 }
+}
+
+/// Scheme, host and port, where they do not depend on the request. A port that a scheme has anyway is not written.
+fn origin(host: &str, redirect: &Redirect, front: &Front) -> Option<String> {
+    let scheme = match (redirect.scheme.as_deref(), front.schemes().as_slice()) {
+        (Some(scheme), _) => scheme,
+        (None, []) => "http",
+        (None, [only]) => only,
+        (None, _) => return None,
+    };
+    let port = match redirect.port {
+        Some(port) => port,
+        None if redirect.scheme.is_some() || front.0.is_empty() => usual_port(scheme),
+        None => front.port(scheme)?,
+    };
+    let port = if port == usual_port(scheme) { String::new() } else { format!(":{port}") };
+    Some(format!("{scheme}://{host}{port}"))
+}
+
+fn by_plugin(status: u16, location: &str, keep: bool) -> Redirected {
+    let config = json!({"status_code": status, "location": location, "keep_incoming_path": keep});
+    Redirected { plugin: plugin("redirect", config), location: None }
+}
+
+fn by_header(status: u16, location: String) -> Redirected {
+    let location = if location.is_empty() { "/".to_owned() } else { location };
+    Redirected { plugin: plugin("request-termination", json!({"status_code": status})), location: Some(location) }
+}
+
+fn plugin(name: &str, config: Value) -> Plugin {
+    let config = config.as_object().cloned().unwrap_or_default();
+    Plugin { name: name.to_owned(), config, ..Plugin::default() }
+}
+
+/// Puts the place together from the request.
+fn program(status: u16, redirect: &Redirect, path: &NewPath<'_>, front: &Front) -> String {
+    let mut out = String::from("local request = kong.request\n");
+    let scheme = redirect.scheme.as_deref().map_or_else(|| "request.get_forwarded_scheme()".to_owned(), literal);
+    let host = redirect.hostname.as_deref().filter(|host| !host.is_empty());
+    let host = host.map_or_else(|| "request.get_forwarded_host()".to_owned(), literal);
+    let path = match path {
+        NewPath::Kept => "request.get_raw_path()".to_owned(),
+        NewPath::Full(path) => literal(path),
+        NewPath::Prefix { old, new } => {
+            format!("{} .. string.sub(request.get_raw_path(), {})", literal(new), old.len() + 1)
+        }
+    };
+    // Writing to a string cannot fail.
+    let _ = write!(
+        out,
+        "local scheme, host, path = {scheme}, {host}, {path}\n\
+         local usual = scheme == \"https\" and 443 or 80\n\
+         local port = {}\n\
+         local query = request.get_raw_query()\n\
+         if string.sub(path, 1, 1) ~= \"/\" then path = \"/\" .. path end\n\
+         local place = scheme .. \"://\" .. host .. (port ~= usual and \":\" .. port or \"\") .. path\n\
+         if query ~= \"\" then place = place .. \"?\" .. query end\n\
+         return kong.response.exit({status}, nil, {{ Location = place }})\n",
+        port(redirect, front),
+    );
+    out
+}
+
+/// The port: as given, that of the given scheme, that of the listener, or as the client had it.
+fn port(redirect: &Redirect, front: &Front) -> String {
+    if let Some(port) = redirect.port {
+        return port.to_string();
+    }
+    if redirect.scheme.is_some() {
+        return "usual".to_owned();
+    }
+    if front.0.is_empty() {
+        return "request.get_forwarded_port()".to_owned();
+    }
+    let known = |scheme: &str| front.port(scheme).map_or_else(|| "nil".to_owned(), |port| port.to_string());
+    format!("({{ http = {}, https = {} }})[scheme] or request.get_forwarded_port()", known("http"), known("https"))
+}
