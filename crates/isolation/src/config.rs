@@ -1,0 +1,85 @@
+//! A configuration as rendered pieces, each with the objects it was made from.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use serde::Deserialize;
+use serde_json::Value;
+use silverback_kong::{Collection, EntityKey, Rendered};
+use silverback_model::Provenance;
+
+/// A configuration: its pieces in the order of a document. Clones share the pieces.
+pub type Config = BTreeMap<EntityKey, Arc<Piece>>;
+
+/// A top-level entity with what is nested in it.
+#[derive(Debug)]
+pub struct Piece {
+    /// Its text.
+    pub rendered: Rendered,
+    /// The objects it was made from.
+    pub sources: Vec<Provenance>,
+    refers: OnceLock<Refers>,
+}
+
+/// What a piece refers to by name, or by id where Kong has no names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Refers {
+    pub(crate) service: Option<String>,
+    pub(crate) route: Option<String>,
+    pub(crate) consumer: Option<String>,
+    pub(crate) consumer_group: Option<String>,
+    pub(crate) client_certificate: Option<String>,
+    pub(crate) ca_certificates: Vec<String>,
+}
+
+impl PartialEq for Piece {
+    fn eq(&self, other: &Self) -> bool {
+        self.rendered == other.rendered && self.sources == other.sources
+    }
+}
+
+impl Eq for Piece {}
+
+impl Piece {
+    /// A piece.
+    pub fn new(rendered: Rendered, sources: Vec<Provenance>) -> Arc<Self> {
+        Arc::new(Self { rendered, sources, refers: OnceLock::new() })
+    }
+
+    /// The same piece with another text.
+    pub(crate) fn with(&self, key: &EntityKey, value: &Value) -> Arc<Self> {
+        Self::new(Rendered::of_value(key, value), self.sources.clone())
+    }
+
+    /// Read once, when it is first asked for.
+    pub(crate) fn refers(&self) -> &Refers {
+        self.refers.get_or_init(|| serde_json::from_slice(self.rendered.bytes()).unwrap_or_default())
+    }
+}
+
+/// Whether pieces of a collection refer to others by name.
+pub(crate) fn may_refer(collection: &Collection) -> bool {
+    matches!(collection, Collection::Services | Collection::Plugins | Collection::ConsumerGroupConsumers)
+}
+
+impl Refers {
+    /// Whether it refers to an entity of this kind and name.
+    pub(crate) fn to(&self, kind: &str, name: &str) -> bool {
+        let named = |field: &Option<String>| field.as_deref() == Some(name);
+        match kind {
+            "service" => named(&self.service),
+            "route" => named(&self.route),
+            "consumer" => named(&self.consumer),
+            "consumer_group" => named(&self.consumer_group),
+            "certificate" => named(&self.client_certificate),
+            "ca_certificate" => self.ca_certificates.iter().any(|id| id == name),
+            _ => false,
+        }
+    }
+
+    /// Whether it is bound to anything: an entity that is not holds everywhere.
+    pub(crate) fn is_bound(&self) -> bool {
+        [&self.service, &self.route, &self.consumer, &self.consumer_group].into_iter().any(Option::is_some)
+    }
+}
