@@ -4,8 +4,11 @@
 //! empty Lua table, so `{}`, when there are none) and the rest is in `fields`; without it everything is in `fields`,
 //! nested as the config is.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use silverback_model::{Digest, canonical};
 
 /// Why a gateway refused a config.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,9 @@ pub struct RejectedEntity {
     pub tags: Vec<String>,
     /// What is wrong with it.
     pub errors: Vec<FieldError>,
+    /// Digests of the fields it was given, to tell apart what has neither name nor id; their values may be secret.
+    #[serde(skip)]
+    pub fields: BTreeMap<String, Digest>,
 }
 
 /// One fault.
@@ -116,8 +122,15 @@ impl RejectedEntity {
             id: text("entity_id"),
             tags: list("entity_tags").filter_map(Value::as_str).map(str::to_owned).collect(),
             errors,
+            fields: given(found),
         }
     }
+}
+
+/// Digests of the fields that an entity was given.
+fn given(found: &Value) -> BTreeMap<String, Digest> {
+    let fields = found.get("entity").and_then(Value::as_object).into_iter().flatten();
+    fields.map(|(name, value)| (name.clone(), Digest::of(canonical::to_string(value).as_bytes()))).collect()
 }
 
 /// Writes every text in a tree of `fields`, with its path counted as Kong counts.

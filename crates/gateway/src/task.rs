@@ -41,6 +41,8 @@ pub struct Target {
     pub age: Duration,
     /// `traceparent` of the change it carries.
     pub traceparent: Option<String>,
+    /// It is for gateways that have no config at all, and never takes the place of another.
+    pub only_empty: bool,
 }
 
 impl Target {
@@ -52,6 +54,7 @@ impl Target {
             generation: self.generation,
             epoch: self.epoch.clone(),
             age: self.age,
+            only_empty: self.only_empty,
         }
     }
 

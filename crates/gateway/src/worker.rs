@@ -66,6 +66,8 @@ pub struct Goal {
     pub epoch: Option<Epoch>,
     /// How old the change that it brings was when it came.
     pub age: Duration,
+    /// It is for gateways that have no config at all: what others have is as good or newer.
+    pub only_empty: bool,
 }
 
 impl Goal {
@@ -368,10 +370,11 @@ impl Worker {
     }
 
     fn wants_push(&self) -> bool {
+        let only_empty = self.goal.as_ref().is_some_and(|goal| goal.only_empty);
         let granted = match self.grant {
             Grant::Watch => false,
-            Grant::Fill => self.observed == Some(ConfigHash::EMPTY),
-            Grant::Push => true,
+            Grant::Push if !only_empty => true,
+            Grant::Push | Grant::Fill => self.observed == Some(ConfigHash::EMPTY),
         };
         granted && self.goal.is_some() && !self.is_in_sync() && !self.is_refused() && self.obstacle().is_none()
     }

@@ -17,7 +17,7 @@ pub struct Piece {
     /// Its text.
     pub rendered: Rendered,
     /// The objects it was made from.
-    pub sources: Vec<Provenance>,
+    pub sources: Arc<[Provenance]>,
     refers: OnceLock<Refers>,
 }
 
@@ -43,8 +43,8 @@ impl Eq for Piece {}
 
 impl Piece {
     /// A piece.
-    pub fn new(rendered: Rendered, sources: Vec<Provenance>) -> Arc<Self> {
-        Arc::new(Self { rendered, sources, refers: OnceLock::new() })
+    pub fn new(rendered: Rendered, sources: impl Into<Arc<[Provenance]>>) -> Arc<Self> {
+        Arc::new(Self { rendered, sources: sources.into(), refers: OnceLock::new() })
     }
 
     /// The same piece with another text.

@@ -30,6 +30,13 @@ pub struct Offer {
     wanted: Arc<Config>,
 }
 
+impl Offer {
+    /// What was wanted when it was made.
+    pub fn wanted(&self) -> &Arc<Config> {
+        &self.wanted
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// All that is wanted, but for the quarantine.

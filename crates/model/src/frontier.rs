@@ -38,7 +38,21 @@ impl Frontier {
 
 /// The frontier of every collection that is an input, in a fixed order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<(CollectionId, Frontier)>", into = "Vec<(CollectionId, Frontier)>")]
 pub struct Frontiers(pub BTreeMap<CollectionId, Frontier>);
+
+/// As pairs: JSON has no keys but texts.
+impl From<Vec<(CollectionId, Frontier)>> for Frontiers {
+    fn from(pairs: Vec<(CollectionId, Frontier)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+impl From<Frontiers> for Vec<(CollectionId, Frontier)> {
+    fn from(frontiers: Frontiers) -> Self {
+        frontiers.0.into_iter().collect()
+    }
+}
 
 impl Frontiers {
     /// The frontier of one collection; nothing seen when it is not known.

@@ -51,6 +51,36 @@ pub struct PusherArgs {
     /// How to elect the one that pushes.
     #[command(flatten)]
     pub election: ElectionArgs,
+
+    /// What is told back and kept.
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+/// Flags of what is told back, and of the last good configuration.
+#[derive(Clone, Debug, clap::Args)]
+pub struct IsolationArgs {
+    /// Tell in this file what the gateways are and refuse, instead of in a ConfigMap beside the Lease.
+    #[arg(long, env = "CONTROLLER_FEEDBACK_FILE", value_name = "FILE", help_heading = "Pusher")]
+    pub feedback_file: Option<PathBuf>,
+
+    /// Keep the configuration that gateways accepted last, to fill gateways with while no translator answers; in Secrets
+    /// beside the Lease, where there is one.
+    #[arg(
+        long,
+        env = "CONTROLLER_KEEP_LAST_GOOD_CONFIG",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        help_heading = "Pusher"
+    )]
+    pub keep_last_good_config: bool,
+
+    /// Keep it in this folder instead, so that it can be read without an API server. It holds private keys.
+    #[arg(long, env = "CONTROLLER_LAST_GOOD_CONFIG_DIR", value_name = "FOLDER", help_heading = "Pusher")]
+    pub last_good_config_dir: Option<PathBuf>,
 }
 
 /// Flags that say where gateways are and how to talk to them.

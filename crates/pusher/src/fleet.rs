@@ -9,9 +9,9 @@ use silverback_service::CancellationToken;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::follow::Desired;
 use crate::lead::{self, Lead};
 use crate::metrics::{Metrics, Series};
+use crate::plan::Plan;
 
 /// Reports by url.
 pub(crate) type Reports = BTreeMap<String, GatewayReport>;
@@ -132,33 +132,34 @@ async fn collect(mut report: watch::Receiver<GatewayReport>, reports: watch::Sen
 
 /// Combines the configuration to push with the leadership that pushes it, and has the Lease record it.
 pub(crate) async fn aim(
-    mut desired: watch::Receiver<Option<Arc<Desired>>>,
+    mut plans: watch::Receiver<Option<Arc<Plan>>>,
     mut epoch: watch::Receiver<Option<silverback_model::Epoch>>,
     targets: watch::Sender<Option<Arc<Target>>>,
     pushed: watch::Sender<Option<String>>,
     metrics: Metrics,
 ) {
     loop {
-        let (config, epoch_now) = (desired.borrow_and_update().clone(), epoch.borrow_and_update().clone());
-        if let Some(config) = config {
-            metrics.want(config.commit.generation.0);
-            if epoch_now.is_some() {
-                pushed.send_replace(Some(lead::recorded(&config.commit.inputs)));
+        let (plan, epoch_now) = (plans.borrow_and_update().clone(), epoch.borrow_and_update().clone());
+        if let Some(plan) = plan {
+            metrics.want(plan.commit.generation.0);
+            if epoch_now.is_some() && !plan.only_empty {
+                pushed.send_replace(Some(lead::recorded(&plan.commit.inputs)));
             }
-            let routing = if config.commit.expressions { Routing::Expressions } else { Routing::Fields };
+            let routing = if plan.commit.expressions { Routing::Expressions } else { Routing::Fields };
             targets.send_replace(Some(Arc::new(Target {
-                body: config.body.clone(),
-                content: config.commit.content,
+                body: plan.body.clone(),
+                content: plan.commit.content,
                 routing,
-                flatten: true,
-                generation: config.commit.generation,
+                flatten: plan.flatten,
+                generation: plan.commit.generation,
                 epoch: epoch_now,
-                age: config.age,
+                age: plan.age,
                 traceparent: None,
+                only_empty: plan.only_empty,
             })));
         }
         tokio::select! {
-            changed = desired.changed() => if changed.is_err() { return },
+            changed = plans.changed() => if changed.is_err() { return },
             // Without an election the epoch never changes.
             Ok(()) = epoch.changed() => (),
         }

@@ -3,14 +3,12 @@
 //! A configuration counts when it is whole, and only if it has seen every change that the one before was made from:
 //! no gateway is ever set back in time when the pusher moves from one translator to another.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
-use silverback_gateway::ConfigBody;
-use silverback_kong::{EntityKey, Rendered, document};
+use silverback_isolation::{Config, Piece};
+use silverback_kong::{EntityKey, Rendered};
 use silverback_model::{Commit, rules};
 use silverback_service::Context;
 use silverback_service::streaming::Following;
@@ -18,21 +16,20 @@ use silverback_sync::client::{Event, Follower};
 use silverback_sync::{Delta, Received};
 use tokio::sync::watch;
 
-/// The configuration to push.
+/// The configuration to push, as the translator has it.
 #[derive(Clone, Debug)]
 pub(crate) struct Desired {
     pub(crate) commit: Commit,
     /// How old its oldest change was when it came here.
     pub(crate) age: Duration,
-    pub(crate) body: ConfigBody,
+    pub(crate) config: Arc<Config>,
 }
 
 /// Entities as received, and what was accepted of them.
 #[derive(Default)]
 pub(crate) struct Configs {
-    entities: BTreeMap<EntityKey, Rendered>,
+    config: Arc<Config>,
     accepted: Option<Commit>,
-    body: Option<ConfigBody>,
     /// When the oldest change that was received and not handed on was made.
     changed_at: Option<Duration>,
     refused: Counter,
@@ -44,15 +41,17 @@ impl Configs {
     /// `now` is the time since 1970-01-01 UTC.
     pub(crate) fn take(&mut self, now: Duration, commit: Commit, deltas: Vec<Delta>) -> Option<Desired> {
         self.changed_at = [self.changed_at, commit.changed_at].into_iter().flatten().min();
+        let config = Arc::make_mut(&mut self.config);
         for delta in deltas {
             let key = EntityKey::new(delta.collection.kind.as_str().into(), delta.key.name);
             match delta.item {
                 Some(item) => {
                     let bytes = Arc::<[u8]>::from(item.body.clone());
-                    self.entities.insert(key.clone(), Rendered::of_canonical(&key, bytes));
+                    let piece = Piece::new(Rendered::of_canonical(&key, bytes), item.sources.clone());
+                    config.insert(key, piece);
                 }
                 None => {
-                    self.entities.remove(&key);
+                    config.remove(&key);
                 }
             }
         }
@@ -76,16 +75,9 @@ impl Configs {
             }
         }
         self.accepted = Some(commit.clone());
-        let pieces = document::pieces(&self.entities).into_iter().map(Bytes::from_owner);
-        let body = match &self.body {
-            // Hashes only from the first piece on that is different.
-            Some(last) => last.next(pieces),
-            None => ConfigBody::new(pieces),
-        };
-        self.body = Some(body.clone());
         // Another machine's clock may be ahead.
         let age = self.changed_at.take().map_or(Duration::ZERO, |changed_at| now.saturating_sub(changed_at));
-        Some(Desired { commit, body, age })
+        Some(Desired { commit, age, config: self.config.clone() })
     }
 
     /// The last configuration accepted.
@@ -138,7 +130,7 @@ pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Ar
             Event::Received(Received::Commit(commit, deltas)) => {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 if let Some(next) = configs.take(now, *commit, deltas) {
-                    tracing::info!(generation = %next.commit.generation, bytes = next.body.len(), hash = %next.body.hash(), "a configuration to push");
+                    tracing::info!(generation = %next.commit.generation, entities = next.config.len(), "a configuration to push");
                     desired.send_replace(Some(Arc::new(next)));
                 }
                 if configs.accepted().is_some() {
@@ -186,16 +178,16 @@ mod tests {
         vec![Delta { collection, key, item: Some(Arc::new(item)) }]
     }
 
-    fn text(desired: &Desired) -> String {
-        desired.body.pieces().iter().map(|piece| String::from_utf8_lossy(piece)).collect()
+    fn text(desired: &Desired) -> Vec<String> {
+        desired.config.values().map(|piece| String::from_utf8_lossy(piece.rendered.bytes()).into_owned()).collect()
     }
 
     #[test]
-    fn a_body_holds_every_entity() {
+    fn a_configuration_holds_every_entity() {
         let mut configs = Configs::default();
         configs.take(NOW, commit(1, 5, 5), upstream("a")).unwrap();
         let desired = configs.take(NOW, commit(2, 6, 6), upstream("b")).unwrap();
-        assert_eq!(text(&desired), r#"{"_format_version":"3.0","upstreams":[{"name":"a"},{"name":"b"}]}"#);
+        assert_eq!(text(&desired), [r#"{"name":"a"}"#, r#"{"name":"b"}"#]);
     }
 
     #[test]

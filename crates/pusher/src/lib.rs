@@ -4,13 +4,19 @@
 
 mod args;
 mod discover;
+mod feedback;
 mod fleet;
 mod follow;
 mod gateways_service;
+mod isolation;
+mod isolation_metrics;
 mod isolation_service;
+mod keep;
 mod lead;
 mod metrics;
+mod plan;
 mod reload;
+mod votes;
 
 use std::sync::Arc;
 
@@ -24,7 +30,7 @@ use silverback_service::{Context, Readiness};
 use silverback_sync::client::{Follower, Hop, Servers};
 use tokio::sync::watch;
 
-pub use args::{ElectionArgs, Force, GatewayArgs, PusherArgs};
+pub use args::{ElectionArgs, Force, GatewayArgs, IsolationArgs, PusherArgs};
 use follow::Desired;
 use gateways_service::{Election, GatewaysService};
 use lead::Lead;
@@ -78,7 +84,7 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
         tokio::spawn(reload::run(move || args.client_settings(), connectors_tx));
     }
     let (endpoints_tx, endpoints) = watch::channel(static_endpoints);
-    if let (Some(service), Some(client)) = (args.gateways.kong_admin_svc.clone(), client) {
+    if let (Some(service), Some(client)) = (args.gateways.kong_admin_svc.clone(), client.clone()) {
         let names = args.gateways.kong_admin_svc_port_names.clone();
         tokio::spawn(discover::run(client, service, names, endpoints_tx));
     }
@@ -90,9 +96,11 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
         }
         None => metrics.lead_always(),
     }
-    let (targets_tx, targets) = watch::channel(None);
-    tokio::spawn(fleet::aim(desired, lead.epoch.clone(), targets_tx, pushed_tx, metrics.clone()));
     let (reports_tx, reports) = watch::channel(fleet::Reports::new());
+    let beside = election.as_ref().zip(client.clone()).map(|(election, client)| (election.lease.clone(), client));
+    let found = isolation::start(&args.isolation, beside, &lead, desired, reports.clone(), &context.metrics);
+    let (targets_tx, targets) = watch::channel(None);
+    tokio::spawn(fleet::aim(found.plans, lead.epoch.clone(), targets_tx, pushed_tx, metrics.clone()));
     let fleet = fleet::Fleet {
         connectors,
         rules: args.gateways.rules(),
@@ -105,8 +113,7 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
 
     let server =
         GrpcServer { flag: "--pusher-bind-address", listen: args.pusher_bind_address, name: "silverback.v1.Gateways" };
-    let (shown, kept) = (watch::channel(Default::default()).1, watch::channel(Default::default()).1);
-    let service = GatewaysService { reports, election, identity, shown, kept };
+    let service = GatewaysService { reports, election, identity, shown: found.shown, kept: found.kept };
     let served = server.serve(&context, |routes| {
         routes.add_service(GatewaysServer::new(service));
     });

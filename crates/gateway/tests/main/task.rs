@@ -44,6 +44,7 @@ fn target(name: &str) -> Option<Arc<Target>> {
         epoch: None,
         age: Duration::ZERO,
         traceparent: None,
+        only_empty: false,
     }))
 }
 
