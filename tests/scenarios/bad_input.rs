@@ -7,34 +7,7 @@ use serde_json::{Value, json};
 use silverback_devcluster::gateway::{FixedAnswer, On};
 use silverback_test_support::{eventually, free_port};
 
-use crate::story::{Cluster, Gateways, Ports, SOON, Service, backend, endpoints, ingress, routes_to, service};
-
-/// A folder with the manifests of an application, in the namespace `default`.
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn of(manifests: impl IntoIterator<Item = (&'static str, Vec<Value>)>) -> anyhow::Result<Self> {
-        let folder = Self(tempfile::tempdir()?);
-        for (name, objects) in manifests {
-            folder.write(name, &objects)?;
-        }
-        Ok(folder)
-    }
-
-    fn shop(addresses: &[&str]) -> anyhow::Result<Self> {
-        Self::of([("shop.yaml", vec![service("shop"), endpoints("shop", addresses), ingress("kong", "shop", "/shop")])])
-    }
-
-    fn write(&self, name: &str, objects: &[Value]) -> anyhow::Result<()> {
-        // JSON is YAML too.
-        let text: Vec<String> = objects.iter().map(Value::to_string).collect();
-        Ok(fs::write(self.0.path().join(name), text.join("\n---\n"))?)
-    }
-
-    fn path(&self) -> String {
-        self.0.path().display().to_string()
-    }
-}
+use crate::story::{Cluster, Folder, Gateways, Ports, SOON, Service, backend, endpoints, ingress, routes_to, service};
 
 fn shop(addresses: &[&str]) -> [crate::story::Backend; 1] {
     [backend("default", "shop", "/shop", addresses)]

@@ -83,7 +83,8 @@ where
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         ip => ip,
     };
-    Ok(format!("http://{}", SocketAddr::new(ip, address.port())).parse()?)
+    let scheme = if context.hops.are_secure() { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", SocketAddr::new(ip, address.port())).parse()?)
 }
 
 async fn stand_ins(count: u8) -> anyhow::Result<Vec<GatewayHandle>> {

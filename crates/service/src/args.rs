@@ -1,5 +1,6 @@
 //! Flags that every service has. Each has a `CONTROLLER_*` variable, as the Kong Ingress Controller's have.
 
+use crate::hops::HopArgs;
 use crate::kic_flags::KicFlags;
 use crate::values::Listen;
 
@@ -44,7 +45,8 @@ pub struct CommonArgs {
     #[arg(long, env = "CONTROLLER_PORT_OFFSET", default_value_t = 0, value_name = "N", help_heading = "Process")]
     pub port_offset: u16,
 
-    /// Where traces go, over OTLP/gRPC, e.g. http://collector:4317; no traces where it is empty.
+    /// Where traces go, over OTLP/gRPC, e.g. http://collector:4317; no traces where it is empty. The variables of the
+    /// OpenTelemetry SDK count, too, e.g. OTEL_TRACES_SAMPLER.
     #[arg(
         long,
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -54,6 +56,10 @@ pub struct CommonArgs {
         help_heading = "Process"
     )]
     pub otlp_endpoint: String,
+
+    /// How it talks to the other services.
+    #[command(flatten)]
+    pub hops: HopArgs,
 
     /// Flags of the Kong Ingress Controller that have no meaning here.
     #[command(flatten)]

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
 use crate::values::Listen;
-use crate::{Context, admin::bind};
+use crate::{Context, admin::bind, hops};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long calls in flight may take to end once the process is to stop.
@@ -29,10 +28,11 @@ impl GrpcServer<'_> {
     /// Serves until the shutdown. Health follows readiness.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or the server breaks.
+    /// When the address cannot or may not be listened on, or the server breaks.
     pub async fn serve(self, context: &Context, add: impl FnOnce(&mut RoutesBuilder)) -> anyhow::Result<()> {
+        context.hops.may_listen(self.flag, self.listen)?;
         let listener = bind(self.flag, self.listen, context.port_offset).await?;
-        tracing::info!(service = self.name, address = %listener.local_addr()?, "serving");
+        tracing::info!(service = self.name, address = %listener.local_addr()?, tls = context.hops.are_secure(), "serving");
         let (reporter, health) = tonic_health::server::health_reporter();
         tokio::spawn(report_health(reporter, self.name.to_owned(), context.clone()));
         let reflection = tonic_reflection::server::Builder::configure()
@@ -46,11 +46,14 @@ impl GrpcServer<'_> {
         let mut routes = RoutesBuilder::default();
         routes.add_service(health).add_service(reflection);
         add(&mut routes);
-        let server = Server::builder()
-            .http2_keepalive_interval(Some(KEEP_ALIVE))
-            .tcp_nodelay(true)
-            .add_routes(routes.routes())
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), context.shutdown.clone().cancelled_owned());
+        let server = Server::builder().http2_keepalive_interval(Some(KEEP_ALIVE)).add_routes(routes.routes());
+        let stop = context.shutdown.clone().cancelled_owned();
+        let server = async {
+            match context.hops.files() {
+                Some(files) => server.serve_with_incoming_shutdown(hops::secure(listener, files), stop).await,
+                None => server.serve_with_incoming_shutdown(hops::plain(listener), stop).await,
+            }
+        };
         let drained = async {
             context.shutdown.cancelled().await;
             tokio::time::sleep(DRAIN).await;

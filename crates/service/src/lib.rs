@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod args;
 pub mod grpc;
+pub mod hops;
 pub mod kic_flags;
 pub mod metrics;
 pub mod readiness;
@@ -18,6 +19,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 pub use args::CommonArgs;
+pub use hops::Hops;
 pub use readiness::Readiness;
 pub use tokio_util::sync::CancellationToken;
 
@@ -32,6 +34,8 @@ pub struct Context {
     pub shutdown: CancellationToken,
     /// Added to every listening port.
     pub port_offset: u16,
+    /// How it talks to the other services.
+    pub hops: Hops,
 }
 
 /// Version of this software, as it is reported everywhere.
@@ -69,6 +73,7 @@ where
             metrics: metrics::Metrics::default(),
             shutdown: shutdown::on_signal()?,
             port_offset: common.port_offset,
+            hops: Hops::new(&common.hops)?,
         };
         let admin = admin::serve(&common, &context).await?;
         let result = service(context.clone()).await;

@@ -1,6 +1,7 @@
 //! What scenarios are told with.
 
 mod cluster;
+mod folder;
 mod gateways;
 mod manifests;
 mod services;
@@ -8,9 +9,10 @@ mod services;
 use std::time::Duration;
 
 pub(crate) use cluster::Cluster;
+pub(crate) use folder::Folder;
 pub(crate) use gateways::{Backend, Gateways, backend, routes_to};
 pub(crate) use manifests::{endpoints, ingress, service};
-pub(crate) use services::{Ports, Service, channel};
+pub(crate) use services::{Ports, Service, channel, listen};
 
 /// Generous, for machines that do much else at once; what is awaited comes within milliseconds.
 pub(crate) const SOON: Duration = Duration::from_secs(30);

@@ -30,6 +30,7 @@ impl Ports {
 pub(crate) struct Service {
     pub(crate) process: Process,
     health: u16,
+    metrics: u16,
 }
 
 impl Service {
@@ -60,12 +61,37 @@ impl Service {
         Self::start("pusher", "silverback-pusher", vec![listen("pusher", ports.pusher), translator, gateways], args)
     }
 
-    fn start(name: &str, program: &str, mut all: Vec<String>, args: &[&str]) -> anyhow::Result<Self> {
+    /// `silverback-NAME` with these arguments, and no address but those of its probes and metrics.
+    pub(crate) fn of(name: &str, args: &[String]) -> anyhow::Result<Self> {
+        Self::start(name, &format!("silverback-{name}"), args.to_vec(), &[])
+    }
+
+    /// The same, with an environment.
+    pub(crate) fn with_env(name: &str, args: &[String], env: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_with(name, &format!("silverback-{name}"), args.to_vec(), &[], env)
+    }
+
+    fn start(name: &str, program: &str, all: Vec<String>, args: &[&str]) -> anyhow::Result<Self> {
+        Self::start_with(name, program, all, args, &[])
+    }
+
+    fn start_with(
+        name: &str,
+        program: &str,
+        mut all: Vec<String>,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let [health, metrics] = free_ports()?;
         all.push(format!("--health-probe-bind-address=127.0.0.1:{health}"));
         all.push(format!("--metrics-bind-address=127.0.0.1:{metrics}"));
         all.extend(args.iter().copied().map(str::to_owned));
-        Ok(Self { process: Process::spawn(name, &binary(program)?, all, &[])?, health })
+        Ok(Self { process: Process::spawn(name, &binary(program)?, all, env)?, health, metrics })
+    }
+
+    /// What /metrics says.
+    pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
+        Ok(get(self.metrics, "/metrics").await?.1)
     }
 
     /// Waits until /readyz says so.
@@ -98,7 +124,8 @@ impl Service {
     }
 }
 
-fn listen(service: &str, port: u16) -> String {
+/// The flag that says where a service listens.
+pub(crate) fn listen(service: &str, port: u16) -> String {
     format!("--{service}-bind-address=127.0.0.1:{port}")
 }
 

@@ -6,21 +6,26 @@ use rcgen::{
 };
 
 /// A certificate and its key, in PEM.
-pub(crate) struct Pair {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+pub struct Pair {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
 }
 
 /// The authority.
-pub(crate) struct Authority {
+pub struct Authority {
     /// Its certificate, in PEM.
-    pub(crate) certificate: String,
+    pub certificate: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
     /// A new one.
-    pub(crate) fn new() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// Where no key can be made.
+    pub fn new() -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -35,6 +40,17 @@ impl Authority {
         let mut params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.distinguished_name.push(DnType::CommonName, "test server");
+        self.sign(params)
+    }
+
+    /// For a service that other services know by this name, and that is their client as well.
+    ///
+    /// # Errors
+    /// Where the name cannot be certified.
+    pub fn service(&self, name: &str) -> anyhow::Result<Pair> {
+        let mut params = CertificateParams::new([name.to_owned()])?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.distinguished_name.push(DnType::CommonName, name);
         self.sign(params)
     }
 

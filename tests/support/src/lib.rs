@@ -9,6 +9,7 @@ mod process;
 mod spawn;
 mod wait;
 
+pub use authority::{Authority, Pair};
 pub use kube_api::KubeApi;
 pub use ports::{free_port, free_ports};
 pub use process::{Process, Signal, binary};
