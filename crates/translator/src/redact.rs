@@ -1,9 +1,9 @@
 //! What people may see of an entity: no private key, no credential, and nothing of a plugin that was made from a Secret.
 
 use serde_json::Value;
+use silverback_model::redact::{self, REDACTED};
 use silverback_model::{Provenance, canonical};
 
-const REDACTED: &str = "redacted";
 /// The lists of credentials within a consumer.
 const CREDENTIALS: [&str; 7] = [
     "keyauth_credentials",
@@ -24,18 +24,33 @@ pub(crate) fn body(collection: &str, body: &str, sources: &[Provenance]) -> Stri
     match collection {
         "certificates" => hide(&mut entity, &["key", "key_alt"]),
         "licenses" => hide(&mut entity, &["payload"]),
+        "keys" => hide(&mut entity, &["jwk", "pem"]),
         "consumers" => hide_credentials(&mut entity),
-        "plugins" | "vaults" if from_secret => entity.get_mut("config").into_iter().for_each(hide_leaves),
         _ => (),
     }
+    if from_secret {
+        hide_configs(&mut entity, collection);
+    }
+    redact::named(&mut entity);
     canonical::to_string(&entity)
 }
 
 fn hide(entity: &mut Value, fields: &[&str]) {
     for field in fields {
         if let Some(value) = entity.get_mut(*field) {
-            *value = REDACTED.into();
+            redact::leaves(value);
         }
+    }
+}
+
+/// Hides the configuration of a plugin or vault, and of every plugin within.
+fn hide_configs(entity: &mut Value, collection: &str) {
+    if matches!(collection, "plugins" | "vaults") {
+        entity.get_mut("config").into_iter().for_each(redact::leaves);
+    }
+    for within in ["plugins", "routes"] {
+        let entities = entity.get_mut(within).and_then(Value::as_array_mut);
+        entities.into_iter().flatten().for_each(|entity| hide_configs(entity, within));
     }
 }
 
@@ -46,15 +61,6 @@ fn hide_credentials(consumer: &mut Value) {
             let secret = fields.iter_mut().filter(|(name, _)| !HARMLESS.contains(&name.as_str()));
             secret.for_each(|(_, value)| *value = REDACTED.into());
         }
-    }
-}
-
-fn hide_leaves(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(hide_leaves),
-        Value::Object(fields) => fields.values_mut().for_each(hide_leaves),
-        Value::Null | Value::Bool(_) => (),
-        leaf => *leaf = REDACTED.into(),
     }
 }
 
@@ -77,8 +83,11 @@ mod tests {
         let object = ObjectRef::new("Secret", ObjectKey::new("shop", "s"));
         let source = Provenance { object, uid: String::new(), version: String::new() };
         let plugin = r#"{"config":{"redis":{"password":"p4ss"}},"name":"rate-limiting"}"#;
-        let shown = body("plugins", plugin, &[source]);
+        let shown = body("plugins", plugin, std::slice::from_ref(&source));
         assert!(shown.contains("redis") && !shown.contains("p4ss"), "{shown}");
-        assert!(body("plugins", plugin, &[]).contains("p4ss"), "nothing says that this one is secret");
+        let within = format!(r#"{{"name":"web","routes":[{{"plugins":[{plugin}]}}]}}"#).replace("password", "whatever");
+        assert!(!body("services", &within, std::slice::from_ref(&source)).contains("p4ss"), "{within}");
+        assert!(body("services", &within, &[]).contains("p4ss"), "nothing says that this one is secret");
+        assert!(!body("plugins", plugin, &[]).contains("p4ss"), "its name says so");
     }
 }
