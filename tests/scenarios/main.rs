@@ -6,7 +6,10 @@ mod story;
 
 mod bad_input;
 mod election;
+mod hops;
 mod pipeline;
 mod processes;
 mod reflection;
+mod secrecy;
+mod telemetry;
 mod workspace_rules;

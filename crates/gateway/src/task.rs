@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use silverback_model::{Epoch, Generation, SetDigest};
+use silverback_model::{Epoch, Generation, SetDigest, Traces};
+use silverback_trace::Stage;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use crate::client::{Accepted, Headers};
 use crate::worker::{Action, Event, Goal, Grant, Pushed, Settings, Worker};
 use crate::{
     Cause, Client, ConfigBody, Connector, Endpoint, Error, Facts, GatewayReport, LastPush, Observer, PushResult,
-    Routing, SettingsError,
+    Routing, SettingsError, State,
 };
 
 /// How often a permission is asked while a push is in flight.
@@ -39,8 +40,8 @@ pub struct Target {
     pub epoch: Option<Epoch>,
     /// How old the change that it brings was when it came here.
     pub age: Duration,
-    /// `traceparent` of the change it carries.
-    pub traceparent: Option<String>,
+    /// The changes it carries, beyond those of the target before.
+    pub traces: Traces,
     /// It is for gateways that have no config at all, and never takes the place of another.
     pub only_empty: bool,
 }
@@ -58,8 +59,8 @@ impl Target {
         }
     }
 
-    fn headers(&self) -> Headers {
-        Headers { epoch: self.epoch.clone(), generation: Some(self.generation), traceparent: self.traceparent.clone() }
+    fn headers(&self, traceparent: Option<String>) -> Headers {
+        Headers { epoch: self.epoch.clone(), generation: Some(self.generation), traceparent }
     }
 }
 
@@ -107,6 +108,9 @@ struct Sent {
     target: Arc<Target>,
     started: Instant,
     at: SystemTime,
+    stage: Stage,
+    /// The changes it carries.
+    traces: Traces,
 }
 
 /// Keeps one gateway configured.
@@ -122,6 +126,11 @@ pub struct Task {
     reports: watch::Sender<GatewayReport>,
     start: Instant,
     sent: Option<Sent>,
+    /// The changes that the gateway lacks.
+    traces: Traces,
+    /// The last push that succeeded, until a hash proves it.
+    pushed: Traces,
+    verify: Stage,
     last_push: Option<LastPush>,
     pushes: u64,
     drain: Duration,
@@ -155,6 +164,9 @@ impl Task {
             reports,
             start: Instant::now(),
             sent: None,
+            traces: Traces::default(),
+            pushed: Traces::default(),
+            verify: Stage::default(),
             last_push: None,
             pushes: 0,
             drain: Duration::from_millis(500),
@@ -243,8 +255,12 @@ impl Task {
 
     fn take_target(&mut self) {
         self.target = self.targets.borrow_and_update().clone();
+        if let Some(target) = &self.target {
+            self.traces.merge(&target.traces);
+        }
         let goal = self.target.as_ref().map(|target| target.goal());
         self.worker.handle(self.now(), Event::Goal(goal));
+        self.forget_traces();
     }
 
     /// A request in flight goes on as it began.
@@ -261,23 +277,27 @@ impl Task {
         async move { Answer::Facts(client.root().await) }.boxed()
     }
 
-    fn read_hash(&self) -> BoxFuture<'static, Answer> {
+    fn read_hash(&mut self) -> BoxFuture<'static, Answer> {
+        self.verify = Stage::of("verify", &self.pushed);
         let client = Arc::clone(&self.client);
         async move { Answer::Hash(client.status().await.map(|status| status.hash)) }.boxed()
     }
 
     fn push(&mut self) -> Option<BoxFuture<'static, Answer>> {
         let target = Arc::clone(self.target.as_ref()?);
-        self.sent = Some(Sent { target: Arc::clone(&target), started: Instant::now(), at: SystemTime::now() });
+        let traces = std::mem::take(&mut self.traces);
+        let mut stage = Stage::of("push", &traces);
+        stage.note("gateway", self.client.gateway());
+        stage.note("generation", target.generation);
+        let headers = target.headers(stage.traces().first().map(str::to_owned));
+        let (started, at) = (Instant::now(), SystemTime::now());
+        self.sent = Some(Sent { target: Arc::clone(&target), started, at, stage, traces });
         if self.permission.current() == Grant::Watch {
             self.give_up();
             return None;
         }
         let client = Arc::clone(&self.client);
-        let push = async move {
-            let headers = target.headers();
-            Answer::Pushed(client.post_config(&target.body, target.flatten, &headers).await)
-        };
+        let push = async move { Answer::Pushed(client.post_config(&target.body, target.flatten, &headers).await) };
         Some(push.boxed())
     }
 
@@ -286,7 +306,10 @@ impl Task {
         let arrivals = self.worker.arrivals();
         let event = match answer {
             Answer::Facts(Ok(facts)) => Event::Facts(facts),
-            Answer::Hash(Ok(hash)) => Event::Hash(hash),
+            Answer::Hash(Ok(hash)) => {
+                self.verified(hash);
+                Event::Hash(hash)
+            }
             Answer::Facts(Err(error)) | Answer::Hash(Err(error)) => {
                 self.failed(&error);
                 Event::ReadFailed { cause: error.cause, jitter: jitter() }
@@ -315,6 +338,25 @@ impl Task {
         {
             observer.arrived(lag);
         }
+        self.forget_traces();
+    }
+
+    /// What the gateway has already, somebody else pushed.
+    fn forget_traces(&mut self) {
+        if self.worker.state() == State::Synced {
+            self.traces = Traces::default();
+        }
+    }
+
+    /// Ends the way of the changes that were pushed last.
+    fn verified(&mut self, hash: crate::ConfigHash) {
+        let mut stage = std::mem::take(&mut self.verify);
+        stage.note("gateway", self.client.gateway());
+        stage.note("hash", hash);
+        if self.last_push.as_ref().is_some_and(|push| push.hash != hash) {
+            stage.fail("the gateway reports another hash than that of the push");
+        }
+        self.pushed = Traces::default();
     }
 
     fn give_up(&mut self) {
@@ -324,13 +366,24 @@ impl Task {
     }
 
     fn remember(&mut self, result: PushResult, cause: Option<&Cause>) {
-        let Some(Sent { target, started, at }) = self.sent.take() else { return };
+        let Some(Sent { target, started, at, mut stage, mut traces }) = self.sent.take() else { return };
         let took = started.elapsed();
         let (hash, bytes) = (target.body.hash(), target.body.len());
         if matches!(result, PushResult::Loaded | PushResult::Unchanged) {
+            stage.note("hash", hash);
+            self.pushed = stage.traces();
             let epoch = target.epoch.as_ref().map(ToString::to_string);
             tracing::info!(gateway = %self.client.gateway(), generation = %target.generation, epoch, %hash, bytes,
                 took_ms = took.as_millis(), ?result, "pushed");
+        }
+        if !matches!(result, PushResult::Loaded | PushResult::Unchanged) {
+            stage.fail(match &result {
+                PushResult::Failed(cause) => cause,
+                PushResult::GivenUp => "the permission to push ended",
+                _ => "the gateway refused it",
+            });
+            traces.merge(&self.traces);
+            self.traces = traces;
         }
         self.pushes += 1;
         let (generation, flatten) = (target.generation, target.flatten);

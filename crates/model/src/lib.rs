@@ -13,7 +13,9 @@ mod frontier;
 mod key;
 pub mod leadership;
 mod provenance;
+pub mod redact;
 pub mod rules;
+mod traces;
 mod version;
 
 pub use commit::{Commit, Inputs};
@@ -23,4 +25,5 @@ pub use epoch::{Epoch, Generation};
 pub use frontier::{Frontier, Frontiers};
 pub use key::{CollectionId, ObjectKey, ObjectRef};
 pub use provenance::Provenance;
+pub use traces::Traces;
 pub use version::{InvalidVersion, Version};

@@ -154,7 +154,7 @@ pub(crate) async fn aim(
                 generation: plan.commit.generation,
                 epoch: epoch_now,
                 age: plan.age,
-                traceparent: None,
+                traces: plan.traces.clone(),
                 only_empty: plan.only_empty,
             })));
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use prometheus_client::metrics::counter::Counter;
 use silverback_isolation::{Config, Piece};
 use silverback_kong::{EntityKey, Rendered};
-use silverback_model::{Commit, rules};
+use silverback_model::{Commit, Traces, rules};
 use silverback_service::Context;
 use silverback_service::streaming::Following;
 use silverback_sync::client::{Event, Follower};
@@ -23,6 +23,8 @@ pub(crate) struct Desired {
     /// How old its oldest change was when it came here.
     pub(crate) age: Duration,
     pub(crate) config: Arc<Config>,
+    /// The changes that led here.
+    pub(crate) traces: Traces,
 }
 
 /// Entities as received, and what was accepted of them.
@@ -77,7 +79,7 @@ impl Configs {
         self.accepted = Some(commit.clone());
         // Another machine's clock may be ahead.
         let age = self.changed_at.take().map_or(Duration::ZERO, |changed_at| now.saturating_sub(changed_at));
-        Some(Desired { commit, age, config: self.config.clone() })
+        Some(Desired { commit, age, config: self.config.clone(), traces: Traces::default() })
     }
 
     /// The last configuration accepted.
@@ -102,6 +104,7 @@ pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Ar
         configs.contradictions.clone(),
     );
     let mut following = Following::register(&context.metrics, "pusher");
+    let mut traces = Traces::default();
     let mut lost = String::new();
     loop {
         let event = follower.next().await;
@@ -129,12 +132,19 @@ pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Ar
             }
             Event::Received(Received::Commit(commit, deltas)) => {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                if let Some(next) = configs.take(now, *commit, deltas) {
+                traces.merge(&follower.take_traces());
+                let generation = commit.generation;
+                if let Some(mut next) = configs.take(now, *commit, deltas) {
+                    next.traces = std::mem::take(&mut traces);
                     tracing::info!(generation = %next.commit.generation, entities = next.config.len(), "a configuration to push");
                     desired.send_replace(Some(Arc::new(next)));
                 }
-                if configs.accepted().is_some() {
+                if let Some(accepted) = configs.accepted() {
                     context.readiness.clear(WHAT);
+                    if accepted.generation == generation {
+                        // What changed nothing for gateways ends here.
+                        traces = Traces::default();
+                    }
                 }
             }
             Event::Compared { other, agrees: false } => {

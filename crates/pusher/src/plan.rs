@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use silverback_gateway::{ConfigBody, ConfigHash, State};
 use silverback_isolation::{Config, Feedback, Quarantined, Search, Verdict, Vote, judge};
 use silverback_kong::document;
-use silverback_model::{Commit, Digest, Epoch};
+use silverback_model::{Commit, Digest, Epoch, Traces};
 use tokio::sync::watch;
 
 use crate::fleet::Reports;
@@ -35,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) only_empty: bool,
     /// How old its oldest change was when it came here.
     pub(crate) age: Duration,
+    /// The changes that it brings, beyond those of the plan before.
+    pub(crate) traces: Traces,
 }
 
 /// A configuration that gateways took.
@@ -68,6 +70,8 @@ pub(crate) struct Planner {
     search: Search,
     metrics: IsolationMetrics,
     wanted: VecDeque<Arc<Desired>>,
+    /// The changes that were not offered yet.
+    traces: Traces,
     body: Option<ConfigBody>,
     /// What was offered, the last one at the end.
     offered: VecDeque<Offered>,
@@ -95,6 +99,7 @@ impl Planner {
             search: Search::new(Vec::new()),
             metrics,
             wanted: VecDeque::new(),
+            traces: Traces::default(),
             body: None,
             offered: VecDeque::new(),
             heard: None,
@@ -133,6 +138,7 @@ impl Planner {
     fn want(&mut self) {
         let Some(desired) = self.ends.desired.borrow_and_update().clone() else { return };
         remember(&mut self.wanted, desired.clone());
+        self.traces.merge(&desired.traces);
         let refusing = self.ends.reports.borrow().values().any(votes::refuses);
         self.search.want(desired.config.clone(), refusing && self.heard.is_none());
         self.adopt();
@@ -166,6 +172,7 @@ impl Planner {
                 flatten: true,
                 only_empty: true,
                 age: Duration::ZERO,
+                traces: Traces::default(),
             })));
         }
     }
@@ -185,7 +192,8 @@ impl Planner {
         self.body = Some(body.clone());
         remember(&mut self.offered, Offered { hash, flatten, config, commit: commit.clone(), taken: false });
         (self.heard, self.first_refusal) = (None, None);
-        self.ends.plans.send_replace(Some(Arc::new(Plan { commit, body, flatten, only_empty: false, age })));
+        let traces = std::mem::take(&mut self.traces);
+        self.ends.plans.send_replace(Some(Arc::new(Plan { commit, body, flatten, only_empty: false, age, traces })));
     }
 
     /// Takes in what the gateways say, until it changes nothing any more.

@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 
 use anyhow::Context as _;
-use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -39,12 +38,10 @@ pub fn init(common: &CommonArgs) -> anyhow::Result<Telemetry> {
         anyhow::anyhow!("--log-level {:?}: {error}; use trace, debug, info, warn or error", common.log_level)
     })?;
     let provider = tracer_provider(common)?;
-    let spans = provider.as_ref().map(|provider| {
-        tracing_opentelemetry::layer().with_tracer(provider.tracer("silverback")).with_filter(
-            // The exporter must not trace its own calls.
-            EnvFilter::new("info,h2=off,tonic=off,hyper=off,tower=off,opentelemetry=off"),
-        )
-    });
+    if let Some(provider) = &provider {
+        opentelemetry::global::set_tracer_provider(provider.clone());
+        silverback_trace::enable();
+    }
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let lines = match common.log_format {
@@ -52,7 +49,7 @@ pub fn init(common: &CommonArgs) -> anyhow::Result<Telemetry> {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     };
     // In tests several services share a process; the first one's choice stays.
-    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    let _ = tracing_subscriber::registry().with(lines).try_init();
     common.kic_flags.warn();
     Ok(Telemetry(provider))
 }
@@ -66,6 +63,15 @@ fn tracer_provider(common: &CommonArgs) -> anyhow::Result<Option<SdkTracerProvid
         .with_endpoint(&common.otlp_endpoint)
         .build()
         .with_context(|| format!("--otlp-endpoint {}: cannot be used", common.otlp_endpoint))?;
-    let resource = Resource::builder().with_service_name("silverback").build();
-    Ok(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()))
+    let resource = match std::env::var_os("OTEL_SERVICE_NAME") {
+        Some(_) => Resource::builder(), // which reads it
+        None => Resource::builder().with_service_name(program()),
+    };
+    Ok(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build()))
+}
+
+/// Name of the binary, e.g. `silverback-watcher`.
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    path.file_name().map_or_else(|| "silverback".to_owned(), |name| name.to_string_lossy().into_owned())
 }

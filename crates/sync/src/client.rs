@@ -5,10 +5,11 @@
 //! ahead for long is followed instead, and two that made different things of the same are told of.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::seq::{IteratorRandom, SliceRandom};
-use silverback_model::{Commit, rules};
+use silverback_model::{Commit, Traces, rules};
 use silverback_proto::v1;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -71,13 +72,16 @@ fn config(channel: Channel) -> v1::config_client::ConfigClient<Channel> {
     v1::config_client::ConfigClient::new(channel).max_decoding_message_size(usize::MAX)
 }
 
+/// Makes the TLS settings for one connection to a host: asked at each, since certificates are rotated.
+pub type Tls = Arc<dyn Fn(&str) -> Result<ClientTlsConfig, String> + Send + Sync>;
+
 /// Where servers are, and who asks.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Servers {
     /// `http://host:port` or `https://host:port`; each host may stand for many addresses.
     pub urls: Vec<Uri>,
     /// For `https` urls.
-    pub tls: Option<ClientTlsConfig>,
+    pub tls: Option<Tls>,
     /// Told to the server for its logs.
     pub client: String,
 }
@@ -192,6 +196,11 @@ impl Follower {
     /// What is held.
     pub fn replica(&self) -> &Replica {
         &self.replica
+    }
+
+    /// The changes that came in since this was last called.
+    pub fn take_traces(&mut self) -> Traces {
+        self.replica.take_traces()
     }
 
     /// The next thing that happens. Safe to cancel.
@@ -371,8 +380,8 @@ impl Servers {
             .tcp_nodelay(true);
         match &self.tls {
             Some(tls) if scheme == "https" => {
-                let name = uri.host().unwrap_or_default().to_owned();
-                endpoint.tls_config(tls.clone().domain_name(name)).map_err(|error| chain(&error))
+                let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+                endpoint.tls_config(tls(host)?).map_err(|error| chain(&error))
             }
             _ => Ok(endpoint),
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use silverback_model::{CollectionId, Commit, Cursor, Digest, Lineage, ObjectKey, Version, rules};
+use silverback_model::{CollectionId, Commit, Cursor, Digest, Lineage, ObjectKey, Traces, Version, rules};
 use silverback_proto::v1::{self, begin::View, watch_response::Frame};
 use silverback_proto::{digests_to_wire, timestamp};
 
@@ -104,6 +104,9 @@ pub(crate) struct Outbox {
     /// Whether the last frame is queued: the subscriber is to go elsewhere.
     away: bool,
     queue: VecDeque<Queued>,
+    /// The changes marked, and those queued.
+    traces: Traces,
+    queued_traces: Traces,
 }
 
 impl Outbox {
@@ -117,7 +120,14 @@ impl Outbox {
             introduced: false,
             away: false,
             queue: VecDeque::new(),
+            traces: Traces::default(),
+            queued_traces: Traces::default(),
         }
+    }
+
+    /// Notes where what was marked comes from.
+    pub(crate) fn trace(&mut self, traces: &Traces) {
+        self.traces.merge(traces);
     }
 
     /// Notes that a collection, of `live` keys now, moved at `now`.
@@ -171,6 +181,7 @@ impl Outbox {
         if self.ahead(lineage, trim, collections).next().is_some() {
             return;
         }
+        self.queued_traces.merge(&std::mem::take(&mut self.traces));
         let first = self.queue.len();
         for (id, collection) in collections {
             match self.told.get(id) {
@@ -318,9 +329,24 @@ impl Outbox {
                     Frame::Batch(batch)
                 }
             };
-            return Some(v1::WatchResponse { frame: Some(frame), traceparent: String::new() });
+            // What is queued is whole with its last frame.
+            let traces =
+                if self.queue.is_empty() { std::mem::take(&mut self.queued_traces) } else { Traces::default() };
+            return Some(traced(frame, &traces));
         }
     }
+}
+
+fn traced(frame: Frame, traces: &Traces) -> v1::WatchResponse {
+    let first = traces.first().unwrap_or_default().to_owned();
+    let linked: Vec<String> = traces.linked().map(str::to_owned).collect();
+    let frame = match frame {
+        Frame::Commit(commit) => {
+            Frame::Commit(v1::Commit { traceparent: first.clone(), linked_traceparents: linked.clone(), ..commit })
+        }
+        other => other,
+    };
+    v1::WatchResponse { frame: Some(frame), traceparent: first, linked_traceparents: linked }
 }
 
 fn everything(collection: &Collection) -> Parcel {

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use silverback_model::{CollectionId, Commit, Cursor, Digest, Frontiers, Inputs, Lineage, SetDigest, Version, rules};
+use silverback_model::{
+    CollectionId, Commit, Cursor, Digest, Frontiers, Inputs, Lineage, SetDigest, Traces, Version, rules,
+};
 use silverback_proto::v1;
 
 use crate::collection::{Change, Collection, CollectionView, Outcome, State};
@@ -136,6 +138,13 @@ impl Publisher {
         let changed_at = commit.changed_at;
         self.commits = Commits::Closed(commit);
         self.subscribers.values_mut().for_each(|subscriber| subscriber.commit(changed_at));
+    }
+
+    /// Tells subscribers, with what they are told next, which changes it comes from.
+    pub fn trace(&mut self, traces: &Traces) {
+        if !traces.is_empty() {
+            self.subscribers.values_mut().for_each(|subscriber| subscriber.trace(traces));
+        }
     }
 
     /// Begins another version space: nothing is known in it yet, and all cursors of the old one are void.

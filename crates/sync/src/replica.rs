@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use silverback_model::{
-    CollectionId, Commit, Cursor, Digest, Frontiers, Inputs, Lineage, ObjectKey, SetDigest, Version, rules,
+    CollectionId, Commit, Cursor, Digest, Frontiers, Inputs, Lineage, ObjectKey, SetDigest, Traces, Version, rules,
 };
 use silverback_proto::v1::{self, begin::View, watch_response::Frame};
 use silverback_proto::{InvalidFrame, digests_from_wire, frontier_from_wire, since_1970};
@@ -134,6 +134,7 @@ pub struct Replica {
     commit: Option<Commit>,
     changed_at: Option<Duration>,
     tally: Tally,
+    traces: Traces,
 }
 
 impl Replica {
@@ -147,6 +148,7 @@ impl Replica {
             commit: None,
             changed_at: None,
             tally: Tally::default(),
+            traces: Traces::default(),
         }
     }
 
@@ -241,6 +243,11 @@ impl Replica {
         self.changed_at
     }
 
+    /// The changes that came in since this was last called.
+    pub fn take_traces(&mut self) -> Traces {
+        std::mem::take(&mut self.traces)
+    }
+
     /// Takes in a frame.
     ///
     /// # Errors
@@ -248,6 +255,8 @@ impl Replica {
     /// [`Replica::cursors`] is concerned, so that connecting again brings it whole.
     pub fn receive(&mut self, frame: v1::WatchResponse) -> Result<Received, Desync> {
         self.tally.bytes += frame.encoded_len() as u64;
+        self.traces.add(&frame.traceparent);
+        frame.linked_traceparents.iter().for_each(|linked| self.traces.add(linked));
         let Some(frame) = frame.frame else { return Ok(Received::Nothing) }; // a kind of frame we do not know yet
         if self.uncommitted.is_empty() {
             self.changed_at = None;

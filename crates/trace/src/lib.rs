@@ -97,7 +97,8 @@ mod tests {
     fn a_traceparent_reads_back_as_it_was_written() {
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(print(&parse(text).unwrap()), text);
-        for none in ["", "00-0-0-01", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &text.replace("-01", "-00")]
+        for none in
+            ["", "00-0-0-01", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &text.replace("-01", "-00")]
         {
             assert!(parse(none).is_none(), "{none}");
         }

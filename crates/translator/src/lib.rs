@@ -26,6 +26,8 @@ use pipeline::Pipeline;
 /// # Errors
 /// When a setting cannot be used. A watcher that does not answer is looked for, and readiness says so.
 pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
+    context.hops.may_listen("--translator-bind-address", args.translator_bind_address)?;
+    let tls = context.hops.client("--watcher-url", &args.watcher_url)?;
     let metrics = pipeline::Metrics::register(&context.metrics);
     let pipeline = Pipeline::new(args.settings()?, metrics);
     let service = ConfigService { publisher: pipeline.publisher(), diagnostics: pipeline.diagnostics() };
@@ -39,7 +41,7 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
     let served = server.serve(&context, |routes| {
         routes.add_service(ConfigServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES));
     });
-    let servers = Servers { urls: args.watcher_url.clone(), tls: None, client: "translator".into() };
+    let servers = Servers { urls: args.watcher_url.clone(), tls, client: "translator".into() };
     let follower = Follower::new(servers, Hop::State);
     let drained = async {
         context.shutdown.cancelled().await;
@@ -73,7 +75,10 @@ async fn follow(mut follower: Follower, mut pipeline: Pipeline, context: &Contex
                 }
                 lost = cause;
             }
-            Event::Received(Received::Deltas(deltas)) => pipeline.take(minute(), deltas, follower.replica()),
+            Event::Received(Received::Deltas(deltas)) => {
+                let traces = follower.take_traces();
+                pipeline.take(minute(), deltas, &traces, follower.replica());
+            }
             Event::Compared { other, agrees: false } => {
                 tracing::error!(
                     other,

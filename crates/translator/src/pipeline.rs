@@ -12,8 +12,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use silverback_kong::{Collection, EntityKey};
-use silverback_model::{CollectionId, Commit, Generation, Inputs, Lineage, ObjectKey, SetDigest, Version};
+use silverback_model::{CollectionId, Commit, Generation, Inputs, Lineage, ObjectKey, SetDigest, Traces, Version};
 use silverback_sync::{Change, Delta, Item, Publisher, Replica, SharedPublisher};
+use silverback_trace::Stage;
 use silverback_translation::{Entity, ObjectChange, Output, Settings, Severity, Translator};
 
 use crate::Diagnostics;
@@ -72,6 +73,7 @@ pub(crate) struct Pipeline {
     waiting: Vec<Delta>,
     /// When the oldest of the changes that no commit has brought yet was made.
     changed_at: Option<Duration>,
+    traces: Traces,
     generation: Generation,
     settings: silverback_model::Digest,
     expressions: bool,
@@ -92,6 +94,7 @@ impl Pipeline {
             diagnostics: Diagnostics::default(),
             waiting: Vec::new(),
             changed_at: None,
+            traces: Traces::default(),
             generation: Generation(0),
             settings: digest,
             expressions,
@@ -108,25 +111,29 @@ impl Pipeline {
     }
 
     /// Takes in a step of the state, at a time in minutes since 1970.
-    #[tracing::instrument(name = "translate", level = "info", skip_all, fields(objects = deltas.len()))]
-    pub(crate) fn take(&mut self, minute: u64, deltas: Vec<Delta>, replica: &Replica) {
+    pub(crate) fn take(&mut self, minute: u64, deltas: Vec<Delta>, traces: &Traces, replica: &Replica) {
         if !deltas.is_empty() {
             self.changed_at = [self.changed_at, replica.changed_at()].into_iter().flatten().min();
         }
         self.waiting.extend(deltas);
+        self.traces.merge(traces);
         if !replica.is_whole() {
             return;
         }
+        let mut stage = Stage::of("translate", &std::mem::take(&mut self.traces));
+        stage.note("objects", self.waiting.len());
         let changes = std::mem::take(&mut self.waiting).into_iter().map(object_change).collect();
         let started = std::time::Instant::now();
         let output = self.translator.apply_at(minute, changes);
         self.metrics.seconds.observe(started.elapsed().as_secs_f64());
         self.metrics.translations.inc();
         self.metrics.reran.inc_by(output.reran as u64);
-        self.commit(minute, output, replica);
+        stage.note("derivations", output.reran);
+        self.commit(minute, output, &stage.traces(), replica);
     }
 
-    fn commit(&mut self, minute: u64, output: Output, replica: &Replica) {
+    fn commit(&mut self, minute: u64, output: Output, traces: &Traces, replica: &Replica) {
+        let mut stage = Stage::of("commit", traces);
         self.keep_diagnostics(&output);
         self.generation.0 += 1;
         let version = Version::from_counter(self.generation.0);
@@ -145,9 +152,12 @@ impl Pipeline {
             publish(publisher, output.changed, &version);
             let content = SetDigest::of(publisher.collections().map(|(_, view)| view.digest.0));
             let entities = publisher.collections().map(|(_, view)| view.items.len() as u64).sum();
+            publisher.trace(&stage.traces());
             publisher.commit_as(Commit { generation, inputs, content, entities, expressions, changed_at });
             entities
         });
+        stage.note("generation", generation);
+        stage.note("changed", changed);
         self.metrics.generation.set(i64::try_from(generation.0).unwrap_or(i64::MAX));
         self.metrics.entities.set(entities as f64);
         if changed > 0 {

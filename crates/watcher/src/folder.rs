@@ -14,8 +14,11 @@ use silverback_resources::manifest::{self, Manifest};
 use silverback_resources::projection;
 use silverback_resources::registry::Kind;
 use silverback_service::CancellationToken;
-use silverback_sync::{Change, Item, SharedPublisher};
+use silverback_sync::{Change, Item, Outcome, SharedPublisher};
+use silverback_trace::Stage;
 use tokio::sync::mpsc;
+
+use crate::trace;
 
 /// Editors write in several steps: a scan waits until the folder was quiet for this long.
 const QUIET: Duration = Duration::from_millis(20);
@@ -99,7 +102,9 @@ impl FolderSource {
         }
         files.version += 1;
         let version = Version::from_counter(files.version);
-        self.publisher.write(|publisher| {
+        let mut event = Stage::first("watch event");
+        event.note("scan", &version);
+        trace::publish(&self.publisher, &event.traces(), |publisher| {
             for (collection, objects) in &now {
                 if files.published.get(collection) == Some(objects) && files.version > 1 {
                     publisher.apply(collection, Change::Bookmark(version.clone()));
@@ -108,6 +113,7 @@ impl FolderSource {
                 let items = objects.iter().map(|(key, body)| Item::new(key.clone(), version.clone(), body.as_str()));
                 publisher.apply(collection, Change::Replace { items: items.collect(), version: version.clone() });
             }
+            Some(Outcome::Altered)
         });
         let objects: usize = now.values().map(BTreeMap::len).sum();
         tracing::info!(version = files.version, objects, "the folder was read");

@@ -12,7 +12,7 @@ use silverback_gateway::{
     ClientSettings, ConfigBody, Connector, GatewayReport, Grant, Permission, PushResult, Routing, State, Target,
     Timeouts, worker,
 };
-use silverback_model::{Generation, SetDigest};
+use silverback_model::{Generation, SetDigest, Traces};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ fn target(name: &str) -> Option<Arc<Target>> {
         generation: Generation(name.len() as u64),
         epoch: None,
         age: Duration::ZERO,
-        traceparent: None,
+        traces: Traces::default(),
         only_empty: false,
     }))
 }

@@ -5,7 +5,7 @@ use silverback_devcluster::gateway::{GatewayHandle, On, Settings, StandInGateway
 use silverback_gateway::{ClientSettings, Connector, Timeouts, discovery};
 use silverback_isolation::Piece;
 use silverback_kong::{EntityKey, Rendered};
-use silverback_model::{Generation, ObjectKey, ObjectRef, Provenance};
+use silverback_model::{Generation, ObjectKey, ObjectRef, Provenance, Traces};
 use silverback_service::CancellationToken;
 
 use super::*;
@@ -99,6 +99,7 @@ impl World {
             commit,
             age: Duration::ZERO,
             config: Arc::new(config.clone()),
+            traces: Traces::default(),
         })));
     }
 

@@ -14,6 +14,8 @@ use silverback_resources::registry::{Kind, KindId};
 use silverback_sync::{Change, Item, Outcome, SharedPublisher, State};
 use tokio::sync::watch;
 
+use crate::trace;
+
 use super::list_watch::{Found, News, Place};
 use super::names::{Names, Naming};
 use super::wire::Head;
@@ -193,7 +195,7 @@ impl Held<'_> {
             News::Delete { key, version } => Change::Delete { key, version },
             News::Stale(reason) => Change::Stale(reason),
         };
-        let outcome = self.closure.publisher.write(|publisher| publisher.apply(collection, change.clone()));
+        let outcome = trace::apply(&self.closure.publisher, collection, change.clone());
         self.settle(kind, &change);
         (change, outcome)
     }

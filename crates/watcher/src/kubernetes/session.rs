@@ -16,6 +16,7 @@ use super::list_watch::{Answer, Cause, ListWatch, News, Request};
 use super::names::Naming;
 use super::wire::{self, Wanted};
 use super::{KubernetesSource, query};
+use crate::trace;
 
 /// Objects in a page of a list; bodies of Secrets and ConfigMaps may be a megabyte each.
 const PAGE: u32 = 500;
@@ -272,7 +273,8 @@ impl<'s> Session<'s> {
         if let Some(naming) = &naming {
             source.closure.announce(collection, naming, |reason| source.tell_stale(collection, reason)).await;
         }
-        let outcome = source.publisher.write(|publisher| {
+        let event = trace::event(collection, &change);
+        let outcome = trace::publish(&source.publisher, &event.traces(), |publisher| {
             // What was read before another history began says nothing in it.
             let current = *publisher.lineage() == self.lineage;
             current.then(|| publisher.apply(collection, change.clone()))

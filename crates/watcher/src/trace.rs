@@ -1,0 +1,53 @@
+//! Where a change begins its way: a stage for the event that told of it, and one for its being published.
+
+use silverback_model::{CollectionId, Traces};
+use silverback_sync::{Change, Outcome, Publisher, SharedPublisher};
+use silverback_trace::Stage;
+
+/// Applies a change as a step of its own, and has followers know which event it was.
+pub(crate) fn apply(publisher: &SharedPublisher, collection: &CollectionId, change: Change) -> Outcome {
+    let event = event(collection, &change);
+    let outcome = publish(publisher, &event.traces(), |publisher| Some(publisher.apply(collection, change)));
+    outcome.unwrap_or(Outcome::Unaltered)
+}
+
+/// Alters what is published, if at all, in one step, and has followers know which events they were.
+pub(crate) fn publish(
+    publisher: &SharedPublisher,
+    events: &Traces,
+    alter: impl FnOnce(&mut Publisher) -> Option<Outcome>,
+) -> Option<Outcome> {
+    let publish = Stage::of("publish", events);
+    publisher.write(|publisher| {
+        let outcome = alter(publisher);
+        if outcome == Some(Outcome::Altered) {
+            publisher.trace(&publish.traces());
+        }
+        outcome
+    })
+}
+
+/// The event that told of a change; none for what changes no object.
+pub(crate) fn event(collection: &CollectionId, change: &Change) -> Stage {
+    let mut stage = match change {
+        Change::Bookmark(_) | Change::Stale(_) => return Stage::default(),
+        _ => Stage::first("watch event"),
+    };
+    stage.note("collection", collection);
+    match change {
+        Change::Upsert(item) => {
+            stage.note("object", &item.key);
+            stage.note("version", &item.version);
+        }
+        Change::Delete { key, version } => {
+            stage.note("object", key);
+            stage.note("version", version);
+        }
+        Change::Replace { items, version } => {
+            stage.note("objects", items.len());
+            stage.note("version", version);
+        }
+        _ => (),
+    }
+    stage
+}

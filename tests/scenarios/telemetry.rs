@@ -1,0 +1,162 @@
+//! One change is followed as one trace, from the event that told of it to the hash that a gateway reports.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, ensure};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use silverback_test_support::eventually;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
+
+use crate::story::{Folder, Gateways, Ports, SOON, Service, backend, endpoints, ingress, listen, service};
+
+/// A span, and the service it came from.
+#[derive(Clone, Debug, PartialEq)]
+struct Span {
+    service: String,
+    name: String,
+    trace: Vec<u8>,
+    id: Vec<u8>,
+    parent: Vec<u8>,
+    /// Traces that it is linked to.
+    links: Vec<Vec<u8>>,
+    notes: Vec<(String, String)>,
+}
+
+impl Span {
+    fn note(&self, key: &str) -> &str {
+        self.notes.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
+    }
+}
+
+/// Takes in what services export.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<Span>>>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for resource in request.into_inner().resource_spans {
+            let attributes = resource.resource.map(|resource| resource.attributes).unwrap_or_default();
+            let service = notes(&attributes).into_iter().find(|(key, _)| key == "service.name");
+            let service = service.map(|(_, name)| name).unwrap_or_default();
+            for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                all.push(Span {
+                    service: service.clone(),
+                    name: span.name,
+                    trace: span.trace_id,
+                    id: span.span_id,
+                    parent: span.parent_span_id,
+                    links: span.links.into_iter().map(|link| link.trace_id).collect(),
+                    notes: notes(&span.attributes),
+                });
+            }
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn notes(attributes: &[KeyValue]) -> Vec<(String, String)> {
+    let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        other => format!("{other:?}"),
+    };
+    attributes.iter().map(|attribute| (attribute.key.clone(), text(&attribute.value))).collect()
+}
+
+impl Collector {
+    /// Starts one, and gives where it listens.
+    async fn start() -> anyhow::Result<(Self, String)> {
+        let collector = Self::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let server = tonic::transport::Server::builder().add_service(TraceServiceServer::new(collector.clone()));
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        Ok((collector, url))
+    }
+
+    /// The spans of a trace.
+    fn trace(&self, trace: &[u8]) -> Vec<Span> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|span| span.trace == trace).cloned().collect()
+    }
+
+    fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+/// Trace and span of a `traceparent`.
+fn parse(traceparent: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    let parts: Vec<&str> = traceparent.split('-').collect();
+    let [_, trace, span, _] = parts.as_slice() else { anyhow::bail!("{traceparent:?} is no traceparent") };
+    let bytes = |text: &str| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16)).collect();
+    let bytes = |text: &str| -> Result<Vec<u8>, std::num::ParseIntError> { bytes(text) };
+    Ok((bytes(trace)?, bytes(span)?))
+}
+
+#[tokio::test]
+async fn a_change_is_one_trace_from_the_event_to_the_gateways_hash() -> anyhow::Result<()> {
+    let (folder, gateways, ports) = (Folder::shop(&["10.1.0.1"])?, Gateways::start(2).await?, Ports::choose()?);
+    let (collector, url) = Collector::start().await?;
+    let start = |name: &str, port: u16, more: Vec<String>| {
+        let args = [vec![listen(name, port), format!("--otlp-endpoint={url}")], more].concat();
+        Service::with_env(name, &args, &[("OTEL_BSP_SCHEDULE_DELAY", "50")])
+    };
+    let _watcher = start("watcher", ports.watcher, vec![format!("--from={}", folder.path())])?;
+    let to_watcher = format!("--watcher-url=http://127.0.0.1:{}", ports.watcher);
+    let _translator = start("translator", ports.translator, vec![to_watcher])?;
+    let to_translator = format!("--translator-url=http://127.0.0.1:{}", ports.translator);
+    let to_gateways = format!("--kong-admin-url={}", gateways.urls());
+    let _pusher = start("pusher", ports.pusher, vec![to_translator, to_gateways])?;
+    gateways.route_to(&[backend("default", "shop", "/shop", &["10.1.0.1"])]).await?;
+
+    folder
+        .write("shop.yaml", &[service("shop"), endpoints("shop", &["10.1.0.2"]), ingress("kong", "shop", "/shop")])?;
+    gateways.route_to(&[backend("default", "shop", "/shop", &["10.1.0.2"])]).await?;
+
+    for gateway in &gateways.0 {
+        let post = gateway.posts().last().cloned().context("nothing was pushed")?;
+        let header = post.headers.get("traceparent").context("the push has no traceparent")?.to_str()?.to_owned();
+        let (trace, pushed) = parse(&header)?;
+        let hash = gateway.hash();
+        eventually("every stage of the change is in its trace", SOON, async || {
+            follow(&collector.trace(&trace), &pushed, &hash).map_err(|error| format!("{error:#}"))
+        })
+        .await?;
+    }
+    ensure!(collector.len() >= 8, "only {} spans", collector.len());
+    Ok(())
+}
+
+/// Follows a trace back from the hash that proved a push to the event it began with.
+fn follow(spans: &[Span], pushed: &[u8], hash: &str) -> anyhow::Result<()> {
+    let verify = spans.iter().find(|span| span.name == "verify" && span.parent == pushed);
+    let verify = verify.with_context(|| format!("no hash proved the push: {spans:#?}"))?;
+    ensure!(verify.note("hash") == hash, "{verify:?} is not of {hash}");
+    let mut at = verify;
+    for (name, service) in [
+        ("push", "silverback-pusher"),
+        ("commit", "silverback-translator"),
+        ("translate", "silverback-translator"),
+        ("publish", "silverback-watcher"),
+        ("watch event", "silverback-watcher"),
+    ] {
+        let parent = spans.iter().find(|span| span.id == at.parent);
+        at = parent.with_context(|| format!("{} has no parent: {spans:#?}", at.name))?;
+        ensure!(
+            (at.name.as_str(), at.service.as_str()) == (name, service),
+            "{name} of {service} is awaited, not {at:?}"
+        );
+    }
+    ensure!(at.parent.is_empty(), "the event is caused by something else: {at:?}");
+    Ok(())
+}
