@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::ensure;
-use serde_json::{Value, json};
+use serde_json::json;
 use silverback_devcluster::gateway::{FixedAnswer, On};
 use silverback_test_support::{eventually, free_port};
 
