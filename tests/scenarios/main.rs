@@ -11,5 +11,6 @@ mod pipeline;
 mod processes;
 mod reflection;
 mod secrecy;
+mod status;
 mod telemetry;
 mod workspace_rules;

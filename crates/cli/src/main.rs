@@ -1,9 +1,12 @@
 //! The `silverback` binary: everything in one process, and tools for people.
 
 mod bench;
+mod dial;
+mod explain;
 mod kic_table;
 mod render;
 mod run;
+mod status;
 
 use std::process::ExitCode;
 
@@ -23,6 +26,10 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Translate manifests into Kong's declarative configuration, offline.
     Render(render::RenderArgs),
+    /// Tell how services, leader and gateways are. Ends with 1 where anything is not well.
+    Status(status::StatusArgs),
+    /// Tell which objects made an entity, or what an object made and what is wrong with it.
+    Explain(explain::ExplainArgs),
     /// Measure, against a real API server.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -45,6 +52,8 @@ fn main() -> ExitCode {
             None => ExitCode::FAILURE,
         },
         Command::Render(args) => args.run(),
+        Command::Status(args) => args.run(),
+        Command::Explain(args) => args.run(),
         Command::Bench(bench) => bench.run(),
         Command::KicFlags => {
             print!("{}", kic_table::markdown(&Cli::command()));

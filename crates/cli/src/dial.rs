@@ -1,0 +1,115 @@
+//! Reaching the services as a person does: every replica that a url stands for, each by itself.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use silverback_service::Hops;
+use silverback_service::hops::{ClientTls, HopArgs};
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// Flags that say how to reach the services.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DialArgs {
+    #[command(flatten)]
+    hops: HopArgs,
+
+    /// Longest time one service may take to answer.
+    #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = silverback_service::values::duration)]
+    timeout: Duration,
+}
+
+/// How to reach the services.
+pub(crate) struct Dialer {
+    hops: Hops,
+    timeout: Duration,
+}
+
+/// One replica, or a url that leads to none.
+pub(crate) struct Replica {
+    /// Where it is, as far as that is known.
+    pub(crate) address: String,
+    /// A connection, or why there is none.
+    pub(crate) channel: Result<Channel, String>,
+}
+
+impl DialArgs {
+    /// # Errors
+    /// Names the flag that cannot be used.
+    pub(crate) fn dialer(&self) -> anyhow::Result<Dialer> {
+        // The one TLS provider of the process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Dialer { hops: Hops::new(&self.hops)?, timeout: self.timeout })
+    }
+}
+
+impl Dialer {
+    /// Every replica that these urls stand for.
+    ///
+    /// # Errors
+    /// When a url must not be dialled this way.
+    pub(crate) async fn replicas(&self, flag: &str, urls: &[Uri]) -> anyhow::Result<Vec<Replica>> {
+        let tls = self.hops.client(flag, urls)?;
+        let mut replicas = Vec::new();
+        for url in urls {
+            let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+            let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
+            let none = |error| Replica { address: url.to_string(), channel: Err(error) };
+            match tokio::net::lookup_host((host, port)).await {
+                Ok(addresses) => {
+                    let before = replicas.len();
+                    for address in addresses {
+                        replicas.push(self.replica(url, host, address, tls.as_ref()).await);
+                    }
+                    if replicas.len() == before {
+                        replicas.push(none(format!("{host} stands for no address: is the service running?")));
+                    }
+                }
+                Err(error) => replicas.push(none(format!("{host} cannot be resolved: {error}"))),
+            }
+        }
+        Ok(replicas)
+    }
+
+    async fn replica(&self, url: &Uri, host: &str, address: SocketAddr, tls: Option<&ClientTls>) -> Replica {
+        let channel = match self.endpoint(url, host, address, tls) {
+            Ok(endpoint) => endpoint.connect().await.map_err(|error| chain(&error)),
+            Err(error) => Err(error),
+        };
+        Replica { address: address.to_string(), channel }
+    }
+
+    fn endpoint(&self, url: &Uri, host: &str, to: SocketAddr, tls: Option<&ClientTls>) -> Result<Endpoint, String> {
+        let scheme = url.scheme_str().unwrap_or("http");
+        let endpoint = Endpoint::from_shared(format!("{scheme}://{to}")).map_err(|error| chain(&error))?;
+        let endpoint = endpoint.connect_timeout(self.timeout).timeout(self.timeout);
+        match tls.filter(|_| scheme == "https") {
+            Some(tls) => endpoint.tls_config(tls(host)?).map_err(|error| chain(&error)),
+            None => Ok(endpoint),
+        }
+    }
+}
+
+/// What a service answered instead, in words.
+pub(crate) fn refusal(status: &tonic::Status) -> String {
+    match std::error::Error::source(status) {
+        Some(cause) => chain(cause),
+        None => status.message().to_owned(),
+    }
+}
+
+/// An error with its causes: transport errors say nothing by themselves.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Runs a short conversation on a runtime of its own.
+pub(crate) fn block_on<T>(talk: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(talk)
+}

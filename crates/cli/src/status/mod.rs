@@ -1,0 +1,170 @@
+//! `silverback status`: how everything is, asked of the services themselves.
+//!
+//! What cannot be reached is said, and everything else is shown still. Ends with 1 where anything is not well.
+
+mod gather;
+mod table;
+
+pub(crate) use table::titled;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+use tonic::transport::Uri;
+
+use crate::dial::DialArgs;
+
+/// Flags of `silverback status`.
+#[derive(clap::Args)]
+pub(crate) struct StatusArgs {
+    /// Where watchers are; repeatable; a headless name stands for all its addresses.
+    #[arg(
+        long,
+        env = "CONTROLLER_WATCHER_URL",
+        default_value = "http://127.0.0.1:7601",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    watcher_url: Vec<Uri>,
+
+    /// Where translators are.
+    #[arg(
+        long,
+        env = "CONTROLLER_TRANSLATOR_URL",
+        default_value = "http://127.0.0.1:7602",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    translator_url: Vec<Uri>,
+
+    /// Where pushers are.
+    #[arg(
+        long,
+        env = "CONTROLLER_PUSHER_URL",
+        default_value = "http://127.0.0.1:7603",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pusher_url: Vec<Uri>,
+
+    #[command(flatten)]
+    dial: DialArgs,
+
+    /// Form of the answer.
+    #[arg(short, long, default_value = "table", value_name = "FORM")]
+    output: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Everything that was found out. Its form as JSON is meant for programs: fields are added, not renamed.
+#[derive(Debug, Default, Serialize)]
+struct Status {
+    services: Vec<Service>,
+    leader: Option<Leader>,
+    /// As the leading pusher sees them; another one where the leader was not reached.
+    gateways: Vec<Gateway>,
+    quarantine: Vec<Quarantined>,
+    last_good: Option<LastGood>,
+    /// What is not well, in words; empty when all is.
+    problems: Vec<String>,
+}
+
+/// One replica of a service.
+#[derive(Debug, Serialize)]
+struct Service {
+    service: &'static str,
+    address: String,
+    state: ServiceState,
+    /// What it holds, or why it was not reached.
+    detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ServiceState {
+    Ready,
+    NotReady,
+    Unreachable,
+}
+
+#[derive(Debug, Serialize)]
+struct Leader {
+    /// Empty when nobody leads.
+    identity: String,
+    lease: String,
+    epoch: String,
+    /// Every replica pushes: there is no election.
+    election_disabled: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Gateway {
+    url: String,
+    pod: String,
+    state: String,
+    generation: u64,
+    observed_hash: String,
+    expected_hash: String,
+    /// Seconds.
+    lag: Option<f64>,
+    consecutive_failures: u64,
+    last_error: String,
+    version: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Quarantined {
+    entity: String,
+    within: String,
+    objects: Vec<String>,
+    reason: String,
+    closed: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct LastGood {
+    generation: u64,
+    place: String,
+    trouble: String,
+}
+
+impl StatusArgs {
+    pub(crate) fn run(self) -> ExitCode {
+        match crate::dial::block_on(self.show()) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(2)
+            }
+        }
+    }
+
+    /// Whether all is well.
+    async fn show(self) -> anyhow::Result<bool> {
+        let status = gather::status(&self).await?;
+        match self.output {
+            Form::Json => println!("{}", serde_json::to_string_pretty(&status)?),
+            Form::Table => print!("{}", table::render(&status)),
+        }
+        Ok(status.problems.is_empty())
+    }
+}
+
+/// Seconds and milliseconds, as people read them.
+fn in_words(seconds: f64) -> String {
+    let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    match duration.as_millis() {
+        0 => format!("{} µs", duration.as_micros()),
+        millis @ 1..10_000 => format!("{millis} ms"),
+        _ => format!("{} s", duration.as_secs()),
+    }
+}
