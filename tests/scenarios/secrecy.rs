@@ -20,7 +20,8 @@ const IN_BASE64: &str = "bTRyazNyTTRSSzNS";
 /// A Secret whose values are the marker, but for a user's name, which is no secret.
 fn secret(name: &str, credential: &str, fields: &[&str]) -> Value {
     let labels = if credential.is_empty() { json!({}) } else { json!({ "konghq.com/credential": credential }) };
-    let data = fields.iter().map(|field| ((*field).to_owned(), json!(if *field == "username" { "YW5u" } else { IN_BASE64 })));
+    let data =
+        fields.iter().map(|field| ((*field).to_owned(), json!(if *field == "username" { "YW5u" } else { IN_BASE64 })));
     json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "labels": labels },
         "data": data.collect::<serde_json::Map<_, _>>(),

@@ -56,7 +56,8 @@ async fn status_tells_how_everything_is_and_what_cannot_be_reached() -> anyhow::
     ensure!(!table.contains('\u{1b}'), "there are colours, but no terminal: {table:?}");
 
     gateways.0[0].faults().answer(On::Posts, FixedAnswer::message(400, "no thanks"));
-    folder.write("shop.yaml", &[service("shop"), endpoints("shop", &["10.1.0.2"]), ingress("kong", "shop", "/shop")])?;
+    folder
+        .write("shop.yaml", &[service("shop"), endpoints("shop", &["10.1.0.2"]), ingress("kong", "shop", "/shop")])?;
     let refusing = gateways.0[0].admin_url();
     becomes("the refusal shows", ports, |code, status| {
         let gateways = status["gateways"].as_array().cloned().unwrap_or_default();
@@ -108,7 +109,8 @@ async fn explain_leads_from_objects_to_entities_and_back() -> anyhow::Result<()>
     let answer: Value = serde_json::from_str(&text)?;
     let told = answer["diagnostics"].as_array().context("no diagnostics")?;
     ensure!(code == 0 && told.iter().any(|one| one["message"].to_string().contains("nowhere")), "{text}");
-    for (subject, part) in [("services/none", "services/none"), ("Ingress/default/none", "none"), ("none", "Ingress/")] {
+    for (subject, part) in [("services/none", "services/none"), ("Ingress/default/none", "none"), ("none", "Ingress/")]
+    {
         let (code, text) = explain(subject).await?;
         ensure!(code == 1 && text.starts_with("error: ") && text.contains(part), "{text}");
     }

@@ -80,10 +80,10 @@ impl ExplainArgs {
 
 /// Kinds begin with a capital letter, collections of entities do not.
 fn subject(text: &str) -> anyhow::Result<Subject> {
-    let (first, rest) = text
-        .split_once('/')
-        .filter(|(first, rest)| !first.is_empty() && !rest.is_empty())
-        .with_context(|| format!("{text:?}: an entity such as services/NAME or an object such as Ingress/NAMESPACE/NAME is expected"))?;
+    let (first, rest) =
+        text.split_once('/').filter(|(first, rest)| !first.is_empty() && !rest.is_empty()).with_context(|| {
+            format!("{text:?}: an entity such as services/NAME or an object such as Ingress/NAMESPACE/NAME is expected")
+        })?;
     if !first.starts_with(|letter: char| letter.is_ascii_uppercase()) {
         return Ok(Subject::Entity(v1::EntityKey { collection: first.to_owned(), name: rest.to_owned() }));
     }
@@ -108,7 +108,11 @@ pub(crate) fn object_name(object: v1::ObjectRef) -> String {
 
 fn name(kind: &str, key: &v1::Key) -> String {
     let kind = kind.split('.').next().unwrap_or_default();
-    if key.namespace.is_empty() { format!("{kind}/{}", key.name) } else { format!("{kind}/{}/{}", key.namespace, key.name) }
+    if key.namespace.is_empty() {
+        format!("{kind}/{}", key.name)
+    } else {
+        format!("{kind}/{}/{}", key.namespace, key.name)
+    }
 }
 
 fn severity(diagnostic: &v1::Diagnostic) -> &'static str {

@@ -27,7 +27,9 @@ pub(super) fn render(status: &Status) -> String {
     }
     parts.push(match status.problems.as_slice() {
         [] => "All is well.".to_owned(),
-        problems => format!("Not well:\n{}", problems.iter().map(|problem| format!("  {problem}\n")).collect::<String>()),
+        problems => {
+            format!("Not well:\n{}", problems.iter().map(|problem| format!("  {problem}\n")).collect::<String>())
+        }
     });
     parts.iter().map(|part| part.trim_end()).collect::<Vec<_>>().join("\n\n") + "\n"
 }
