@@ -30,6 +30,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell which objects made an entity, or what an object made and what is wrong with it.
     Explain(explain::ExplainArgs),
+    /// List what of the Gateway API is supported, in the words of its conformance suite.
+    Features(Box<silverback_translator::TranslationArgs>),
     /// Measure, against a real API server.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Render(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Explain(args) => args.run(),
+        Command::Features(args) => features(&args),
         Command::Bench(bench) => bench.run(),
         Command::KicFlags => {
             print!("{}", kic_table::markdown(&Cli::command()));
@@ -62,6 +65,20 @@ fn main() -> ExitCode {
         Command::Version => {
             println!("{}", serde_json::json!({"release": silverback_service::VERSION, "name": "silverback"}));
             ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The features that GatewayClasses name in their status, a line each.
+fn features(args: &silverback_translator::TranslationArgs) -> ExitCode {
+    match args.settings() {
+        Ok(settings) => {
+            silverback_translation::supported_features(&settings).iter().for_each(|name| println!("{name}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
         }
     }
 }

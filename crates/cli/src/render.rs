@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::Value;
+use silverback_kong::Document;
 use silverback_resources::manifest;
+use silverback_translation::{ObjectStatus, Translator};
 use silverback_translator::TranslationArgs;
 
 /// Flags of `silverback render`.
@@ -43,6 +45,10 @@ pub(crate) struct RenderArgs {
     /// Fail when something could not be translated.
     #[arg(long)]
     strict: bool,
+
+    /// Print the statuses of Gateway API objects, by object, in place of the configuration.
+    #[arg(long)]
+    show_status: bool,
 
     /// Form of the configuration: decK's, as YAML or JSON.
     #[arg(short, long, default_value = "yaml", value_name = "FORM")]
@@ -81,16 +87,34 @@ impl RenderArgs {
             }
         }
         let leave_out: Vec<String> = self.leave_out.iter().filter(|name| !name.is_empty()).cloned().collect();
-        let (document, diagnostics) = silverback_translation::render(&objects, &settings, &leave_out, minute());
-        for diagnostic in diagnostics {
+        let translator = silverback_translation::translate(&objects, &settings, &leave_out, minute());
+        for diagnostic in translator.diagnostics().flat_map(|(_, all)| all) {
             problems.tell(&diagnostic.to_string());
         }
-        let text = match self.output {
-            Form::Yaml => document.to_yaml()?,
-            Form::Json => document.to_json()? + "\n",
-        };
+        let text = if self.show_status { self.statuses(&translator)? } else { self.document(&translator)? };
         std::io::stdout().write_all(text.as_bytes()).context("standard output")?;
         Ok(problems.count == 0)
+    }
+}
+
+impl RenderArgs {
+    fn document(&self, translator: &Translator) -> anyhow::Result<String> {
+        let entities = translator.entities().iter();
+        let document: Document = entities.map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();
+        Ok(match self.output {
+            Form::Yaml => document.to_yaml()?,
+            Form::Json => document.to_json()? + "\n",
+        })
+    }
+
+    fn statuses(&self, translator: &Translator) -> anyhow::Result<String> {
+        let statuses = translator.statuses().iter();
+        let statuses: BTreeMap<String, &ObjectStatus> =
+            statuses.map(|(object, status)| (object.to_string(), &**status)).collect();
+        Ok(match self.output {
+            Form::Yaml => serde_saphyr::to_string(&statuses)?,
+            Form::Json => serde_json::to_string_pretty(&statuses)? + "\n",
+        })
     }
 }
 

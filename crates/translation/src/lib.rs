@@ -37,7 +37,7 @@ mod upstream;
 
 pub use features::supported as supported_features;
 pub use output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
-pub use render::{object_ref, render, upsert};
+pub use render::{object_ref, render, translate, upsert};
 pub use settings::{Edition, FeatureGates, KongVersion, MissingPlugins, RouterFlavor, Settings};
 pub use status::{
     AncestorStatus, Condition, ConditionKind, ConditionReason, Feature, GatewayClassStatus, GatewayStatus,

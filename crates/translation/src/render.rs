@@ -25,22 +25,28 @@ pub fn upsert(object: &Value) -> ObjectChange {
     ObjectChange { object: object_ref(object), version: version.to_owned(), content: Some(object.to_string().into()) }
 }
 
-/// The config that these objects make, and what is wrong with them. Objects of other kinds are ignored, and every route
-/// of the Gateway API counts as attached.
-///
-/// `leave_out` names objects, as `Kind/namespace/name`, that are to be treated as refused by the gateways: they, and
-/// what depends on them, are left out. `minute` is the time in minutes since 1970: see [`Translator::apply_at`].
+/// The config that these objects make, and what is wrong with them: see [`translate`].
 pub fn render(
     objects: &[Value],
     settings: &Settings,
     leave_out: &[String],
     minute: u64,
 ) -> (Document, Vec<Diagnostic>) {
+    let translator = translate(objects, settings, leave_out, minute);
+    let document = translator.entities().iter().map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();
+    let diagnostics = translator.diagnostics().flat_map(|(_, all)| all).collect();
+    (document, diagnostics)
+}
+
+/// What these objects come to. Objects of other kinds are ignored; a route of the Gateway API whose Gateways are not
+/// among the objects counts as attached.
+///
+/// `leave_out` names objects, as `Kind/namespace/name`, that are to be treated as refused by the gateways: they, and
+/// what depends on them, are left out. `minute` is the time in minutes since 1970: see [`Translator::apply_at`].
+pub fn translate(objects: &[Value], settings: &Settings, leave_out: &[String], minute: u64) -> Translator {
     let left_out = leave_out::closure(objects, leave_out);
     let mut translator = Translator::new(Settings { accept_unattached: true, ..settings.clone() });
     let kept = objects.iter().filter(|object| !left_out.contains(&object_ref(object)));
     translator.apply_at(minute, kept.map(upsert).collect());
-    let document = translator.entities().iter().map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();
-    let diagnostics = translator.diagnostics().flat_map(|(_, all)| all).collect();
-    (document, diagnostics)
+    translator
 }

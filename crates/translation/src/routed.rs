@@ -47,12 +47,23 @@ pub(crate) struct InvalidRule {
     pub message: String,
 }
 
+/// What Kong speaks to backends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// HTTP/1.1, with TLS perhaps.
+    Http,
+    /// gRPC. Certificates of backends are not verified.
+    Grpc,
+    /// Whatever comes.
+    Stream,
+}
+
 /// What a route refers to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reference {
     /// It leads nowhere, whatever exists.
     Bad(ConditionReason, String),
-    /// A port of a Service; `plain`: it must not speak HTTP/2 only.
+    /// A port of a Service.
     Service {
         /// Where it is written.
         field: String,
@@ -60,8 +71,8 @@ pub(crate) enum Reference {
         key: ObjectKey,
         /// The port.
         port: Option<u16>,
-        /// Whether Kong speaks HTTP/1.1 to it.
-        plain: bool,
+        /// What Kong speaks to it.
+        speaks: Speech,
     },
     /// A KongPlugin.
     Plugin {

@@ -113,7 +113,7 @@ pub struct Settings {
     pub cluster_domain: String,
     /// Terminating endpoints stay, with weight 0.
     pub drain_support: bool,
-    /// Routes of the Gateway API count whether a listener takes them or not: for manifests without their Gateways.
+    /// Routes of the Gateway API count where no Gateway of ours is there to take them: for manifests without Gateways.
     pub accept_unattached: bool,
     /// Schemas of the gateways' plugins by name, as `GET /schemas/plugins/NAME` answers. Empty: they are not known, and
     /// configurations are taken as they are.

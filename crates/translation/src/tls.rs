@@ -10,6 +10,9 @@ use crate::plugins;
 use crate::service::Plan;
 use crate::source::Source;
 
+/// Why backends of gRPC cannot be had under a policy.
+pub(crate) const UNVERIFIED: &str = "Kong verifies certificates of backends only where it speaks HTTP or TLS to them";
+
 /// Takes a policy into a plan. `protocol` is the service's without annotations.
 pub(crate) fn secure(plan: &mut Plan, policy: &BackendTLSPolicy, protocol: Option<&str>, view: &View<'_>) {
     let reference = Source::of(policy).reference();
@@ -19,7 +22,9 @@ pub(crate) fn secure(plan: &mut Plan, policy: &BackendTLSPolicy, protocol: Optio
         Some("tcp" | "tls") => plan.service.protocol = Some("tls".into()),
         Some(other) => {
             plan.service.protocol = Some(other.to_owned());
-            problems.push(("spec.targetRefs", format!("Kong verifies no certificates where it speaks {other}")));
+            plan.service.tls_verify = None;
+            plan.service.tls_verify_depth = None;
+            problems.push(("spec.targetRefs", UNVERIFIED.to_owned()));
         }
     }
     if let Some((field, problem)) = unsupported(policy) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use silverback_translation::{Diagnostic, Settings, render};
+use silverback_translation::{Settings, translate};
 
 use crate::compare::{differences, normalise};
 
@@ -36,9 +36,18 @@ pub fn own() -> PathBuf {
 }
 
 fn output(objects: &[Value], settings: &Settings) -> Value {
-    let (document, diagnostics) = render(objects, settings, &[], MINUTE);
-    let said: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
-    json!({"config": document.value(), "diagnostics": said})
+    let translator = translate(objects, settings, &[], MINUTE);
+    let said: Vec<String> = translator.diagnostics().flat_map(|(_, all)| all).map(|it| it.to_string()).collect();
+    let entities = translator.entities().iter().map(|(key, entity)| (key.clone(), entity.rendered.clone()));
+    let document: silverback_kong::Document = entities.collect();
+    let mut output = json!({"config": document.value(), "diagnostics": said});
+    let statuses = translator.statuses().iter();
+    let statuses: serde_json::Map<String, Value> =
+        statuses.map(|(object, status)| (object.to_string(), serde_json::to_value(&**status).unwrap())).collect();
+    if !statuses.is_empty() {
+        output["statuses"] = Value::Object(statuses);
+    }
+    output
 }
 
 #[test]
@@ -66,6 +75,9 @@ fn golden() {
             let mut lines = differences(&normalise(&want["config"]), &normalise(&got["config"]));
             if want["diagnostics"] != got["diagnostics"] {
                 lines.push(format!("diagnostics: want {:#}, got {:#}", want["diagnostics"], got["diagnostics"]));
+            }
+            if want["statuses"] != got["statuses"] {
+                lines.push(format!("statuses: want {:#}, got {:#}", want["statuses"], got["statuses"]));
             }
             wrong.extend(lines.into_iter().map(|line| format!("{}/{name}: {line}", case.display())));
         }

@@ -17,6 +17,7 @@ use crate::world::{Edit, application, history, survivors};
 struct Follower {
     entities: BTreeMap<silverback_kong::EntityKey, std::sync::Arc<silverback_translation::Entity>>,
     diagnostics: BTreeMap<ObjectRef, Vec<Diagnostic>>,
+    statuses: BTreeMap<ObjectRef, std::sync::Arc<silverback_translation::ObjectStatus>>,
 }
 
 impl Follower {
@@ -25,6 +26,12 @@ impl Follower {
             match entity {
                 Some(entity) => self.entities.insert(key, entity),
                 None => self.entities.remove(&key),
+            };
+        }
+        for (object, status) in output.statuses {
+            match status {
+                Some(status) => self.statuses.insert(object, status),
+                None => self.statuses.remove(&object),
             };
         }
         for (object, diagnostics) in output.diagnostics {
@@ -94,6 +101,8 @@ proptest! {
         }
         prop_assert_eq!(translator.entities(), fresh.entities());
         prop_assert_eq!(piecewise.entities(), fresh.entities());
+        prop_assert_eq!(translator.statuses(), fresh.statuses());
+        prop_assert_eq!(piecewise.statuses(), fresh.statuses());
         prop_assert_eq!(diagnostics(&translator), diagnostics(&fresh));
         prop_assert_eq!(diagnostics(&piecewise), diagnostics(&fresh));
         let gone = objects.iter().map(|object| ObjectChange { content: None, ..upsert(object) });
@@ -134,7 +143,9 @@ proptest! {
         fresh.apply(objects.values().rev().map(upsert).collect());
         prop_assert_eq!(translator.entities(), fresh.entities());
         prop_assert_eq!(diagnostics(&translator), diagnostics(&fresh));
+        prop_assert_eq!(translator.statuses(), fresh.statuses());
         prop_assert_eq!(&follower.entities, translator.entities());
+        prop_assert_eq!(&follower.statuses, translator.statuses());
         prop_assert_eq!(&follower.diagnostics, &diagnostics(&translator));
     }
 

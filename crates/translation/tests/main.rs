@@ -5,10 +5,12 @@
 
 mod compare;
 mod fuzz;
+mod gateway_world;
 mod golden;
 mod incremental;
 mod judged;
 mod parity;
 mod refused;
 mod reruns;
+mod statuses;
 mod world;

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use silverback_model::ObjectRef;
 use silverback_translation::{ObjectChange, object_ref, upsert};
 
+use crate::gateway_world::gateway_object;
+
 /// One edit of a cluster.
 #[derive(Clone, Debug)]
 pub enum Edit {
@@ -62,18 +64,18 @@ impl Dice {
         ((self.0 >> 33) as usize) % sides
     }
 
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    pub fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
         of[self.roll(of.len())]
     }
 
-    fn some<T>(&mut self, most: usize, mut make: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    pub fn some<T>(&mut self, most: usize, mut make: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (0..self.roll(most + 1)).map(|_| make(self)).collect()
     }
 }
 
-const NAMES: [&str; 3] = ["a", "b", "c"];
-const NAMESPACES: [&str; 2] = ["n", "m"];
-const HOSTS: [&str; 4] = ["a.test", "b.test", "*.c.test", ""];
+pub const NAMES: [&str; 3] = ["a", "b", "c"];
+pub const NAMESPACES: [&str; 2] = ["n", "m"];
+pub const HOSTS: [&str; 4] = ["a.test", "b.test", "*.c.test", ""];
 
 fn annotations(dice: &mut Dice, choices: &[(&str, &str)]) -> BTreeMap<String, String> {
     dice.some(2, |dice| choices[dice.roll(choices.len())])
@@ -82,7 +84,7 @@ fn annotations(dice: &mut Dice, choices: &[(&str, &str)]) -> BTreeMap<String, St
         .collect()
 }
 
-fn metadata(dice: &mut Dice, namespaced: bool, choices: &[(&str, &str)]) -> Value {
+pub fn metadata(dice: &mut Dice, namespaced: bool, choices: &[(&str, &str)]) -> Value {
     let (name, namespace) = (dice.one(&NAMES), dice.one(&NAMESPACES));
     let age = dice.roll(3);
     let mut metadata = json!({
@@ -98,7 +100,7 @@ fn metadata(dice: &mut Dice, namespaced: bool, choices: &[(&str, &str)]) -> Valu
     metadata
 }
 
-const ROUTE_ANNOTATIONS: [(&str, &str); 10] = [
+pub const ROUTE_ANNOTATIONS: [(&str, &str); 10] = [
     ("konghq.com/strip-path", "true"),
     ("konghq.com/methods", "get"),
     ("konghq.com/methods", "g-t"),
@@ -208,13 +210,14 @@ fn nonsense(dice: &mut Dice) -> Value {
 pub fn object(seed: u64) -> Value {
     let mut dice = Dice(seed);
     let dice = &mut dice;
-    match dice.roll(16) {
+    match dice.roll(28) {
         0..=5 => ingress(dice),
         6..=8 => service(dice),
         9..=11 => slice(dice),
         12..=13 => secret(dice),
         14 => class(dice),
-        _ => nonsense(dice),
+        15 => nonsense(dice),
+        _ => gateway_object(dice),
     }
 }
 

@@ -10,7 +10,7 @@ use silverback_sync::{Item, Publisher, SharedPublisher};
 use silverback_translation::{Diagnostic, Severity};
 use tonic::{Request, Response, Status};
 
-use crate::{Diagnostics, redact};
+use crate::{Diagnostics, Statuses, redact};
 
 const DEFAULT_PAGE: usize = 500;
 const LARGEST_PAGE: usize = 5_000;
@@ -19,6 +19,7 @@ const LARGEST_PAGE: usize = 5_000;
 pub(crate) struct ConfigService {
     pub(crate) publisher: SharedPublisher,
     pub(crate) diagnostics: Diagnostics,
+    pub(crate) statuses: Statuses,
 }
 
 #[tonic::async_trait]
@@ -111,6 +112,7 @@ impl ConfigService {
             sources: item.sources.iter().map(v1::Source::from).collect(),
             entities: Vec::new(),
             diagnostics: self.diagnostics(about),
+            status: String::new(),
         })
     }
 
@@ -121,12 +123,14 @@ impl ConfigService {
             all.filter(|(_, item)| made(&item.sources)).map(|(id, item)| entity_key(id, item)).collect()
         });
         let diagnostics = self.diagnostics(|about| about == object);
-        if entities.is_empty() && diagnostics.is_empty() {
+        let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = statuses.get(object).and_then(|status| serde_json::to_string(&**status).ok()).unwrap_or_default();
+        if entities.is_empty() && diagnostics.is_empty() && status.is_empty() {
             return Err(Status::not_found(format!(
                 "{object} took part in nothing: it does not exist, is of another class, or is used by nothing"
             )));
         }
-        Ok(v1::ExplainResponse { sources: Vec::new(), entities, diagnostics })
+        Ok(v1::ExplainResponse { sources: Vec::new(), entities, diagnostics, status })
     }
 
     fn diagnostics(&self, about: impl Fn(&ObjectRef) -> bool) -> Vec<v1::Diagnostic> {

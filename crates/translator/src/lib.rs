@@ -30,7 +30,11 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
     let tls = context.hops.client("--watcher-url", &args.watcher_url)?;
     let metrics = pipeline::Metrics::register(&context.metrics);
     let pipeline = Pipeline::new(args.settings()?, metrics);
-    let service = ConfigService { publisher: pipeline.publisher(), diagnostics: pipeline.diagnostics() };
+    let service = ConfigService {
+        publisher: pipeline.publisher(),
+        diagnostics: pipeline.diagnostics(),
+        statuses: pipeline.statuses(),
+    };
     let server = GrpcServer {
         flag: "--translator-bind-address",
         listen: args.translator_bind_address,
@@ -114,3 +118,7 @@ fn report(follower: &Follower, lost: &str, context: &Context) {
 /// Diagnostics of every object that has any, shared with the service that shows them.
 type Diagnostics =
     Arc<Mutex<std::collections::BTreeMap<silverback_model::ObjectRef, Vec<silverback_translation::Diagnostic>>>>;
+
+/// Statuses of the Gateway API's objects, shared with the service that shows them.
+type Statuses =
+    Arc<Mutex<std::collections::BTreeMap<silverback_model::ObjectRef, Arc<silverback_translation::ObjectStatus>>>>;

@@ -17,7 +17,7 @@ use silverback_sync::{Change, Delta, Item, Publisher, Replica, SharedPublisher};
 use silverback_trace::Stage;
 use silverback_translation::{Entity, ObjectChange, Output, Settings, Severity, Translator};
 
-use crate::Diagnostics;
+use crate::{Diagnostics, Statuses};
 
 /// What the pipeline counts.
 pub(crate) struct Metrics {
@@ -70,6 +70,7 @@ pub(crate) struct Pipeline {
     translator: Translator,
     publisher: SharedPublisher,
     diagnostics: Diagnostics,
+    statuses: Statuses,
     waiting: Vec<Delta>,
     /// When the oldest of the changes that no commit has brought yet was made.
     changed_at: Option<Duration>,
@@ -92,6 +93,7 @@ impl Pipeline {
             translator: Translator::new(settings),
             publisher: SharedPublisher::new(publisher),
             diagnostics: Diagnostics::default(),
+            statuses: Statuses::default(),
             waiting: Vec::new(),
             changed_at: None,
             traces: Traces::default(),
@@ -108,6 +110,10 @@ impl Pipeline {
 
     pub(crate) fn diagnostics(&self) -> Diagnostics {
         self.diagnostics.clone()
+    }
+
+    pub(crate) fn statuses(&self) -> Statuses {
+        self.statuses.clone()
     }
 
     /// Takes in a step of the state, at a time in minutes since 1970.
@@ -135,6 +141,7 @@ impl Pipeline {
     fn commit(&mut self, minute: u64, output: Output, traces: &Traces, replica: &Replica) {
         let mut stage = Stage::of("commit", traces);
         self.keep_diagnostics(&output);
+        self.keep_statuses(&output);
         self.generation.0 += 1;
         let version = Version::from_counter(self.generation.0);
         let inputs = Inputs {
@@ -162,6 +169,16 @@ impl Pipeline {
         self.metrics.entities.set(entities as f64);
         if changed > 0 {
             tracing::info!(%generation, changed, entities, "committed");
+        }
+    }
+
+    fn keep_statuses(&self, output: &Output) {
+        let mut all = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        for (object, status) in &output.statuses {
+            match status {
+                Some(status) => all.insert(object.clone(), status.clone()),
+                None => all.remove(object),
+            };
         }
     }
 

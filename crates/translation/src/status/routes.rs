@@ -7,7 +7,9 @@ use super::{Condition, ConditionReason, ObjectStatus, ParentStatus, RouteStatus,
 use crate::backends::{self, find_port};
 use crate::claims::{BackendPort, Claims};
 use crate::inputs::View;
-use crate::routed::{Parent, Reference, Routed};
+use crate::kinds::backend_tls_policy;
+use crate::routed::{Parent, Reference, Routed, Speech};
+use crate::tls;
 
 impl Routed {
     /// "A Route MUST be considered Accepted if at least one of the Route's rules is implemented": why none is.
@@ -63,14 +65,21 @@ fn problem(reference: &Reference, view: &View<'_>) -> Option<(ConditionReason, S
             let message = || format!("{field}: KongPlugin {key} does not exist");
             missing.then(|| (ConditionReason::BackendNotFound, message()))
         }
-        Reference::Service { field, key, port, plain } => {
+        Reference::Service { field, key, port, speaks } => {
             let Some(service) = view.service(key) else {
                 return Some((ConditionReason::BackendNotFound, format!("{field}: Service {key} does not exist")));
             };
             match find_port(&service, &port.map_or(BackendPort::Implicit, BackendPort::Number)) {
                 Err(problem) => Some((ConditionReason::BackendNotFound, format!("{field}: {problem}"))),
-                Ok(port) if *plain && backends::is_h2c(&port) => {
+                Ok(port) if *speaks == Speech::Http && backends::is_h2c(&port) => {
                     let message = format!("{field}: Service {key}: {}", backends::NO_H2C);
+                    Some((ConditionReason::UnsupportedProtocol, message))
+                }
+                Ok(port) if *speaks == Speech::Grpc => {
+                    let policies = view.tls_policies(key);
+                    let policy = backend_tls_policy::effective(&policies, &key.name, &port.name)?;
+                    let policy = policy.metadata.key();
+                    let message = format!("{field}: BackendTLSPolicy {policy}: {}", tls::UNVERIFIED);
                     Some((ConditionReason::UnsupportedProtocol, message))
                 }
                 Ok(_) => None,

@@ -16,7 +16,7 @@ use crate::annotations::route::{self as annotations, Matching};
 use crate::claims::{Affinity, Claims, RouteClaim, ServiceClaim};
 use crate::inputs::View;
 use crate::rank::{Rank, Seniority};
-use crate::routed::Findings;
+use crate::routed::{Findings, Speech};
 use crate::source::{Notes, Source};
 
 const KIND: &str = "grpcroute";
@@ -95,7 +95,7 @@ impl Translation<'_> {
 
     fn services(&mut self, at: usize, rule: &GrpcRule, serving: &Serving) -> Vec<ServiceClaim> {
         let field = format!("spec.rules[{at}]");
-        let backends = self.scope.backends(&rule.backend_refs, &field, false, &mut self.findings);
+        let backends = self.scope.backends(&rule.backend_refs, &field, Speech::Grpc, &mut self.findings);
         let meta = self.scope.source.meta;
         let claim = |name: String, routes: Vec<RouteClaim>| ServiceClaim {
             service: Service {

@@ -27,7 +27,7 @@ use crate::annotations::{PLUGINS, list};
 use crate::claims::{Backend, BackendPort, BackendRef, Claims, PluginRef};
 use crate::inputs::View;
 use crate::output::Reason;
-use crate::routed::{Findings, InvalidRule, Reference, Routed};
+use crate::routed::{Findings, InvalidRule, Reference, Routed, Speech};
 use crate::source::Source;
 use crate::status::ConditionReason;
 
@@ -76,8 +76,7 @@ impl Scope<'_> {
     }
 
     /// Where the requests of a rule go. Only Services that may be referred to count; whether they exist is asked later.
-    /// `plain`: Kong speaks HTTP/1.1 to them.
-    fn backends(&self, refs: &[BackendTarget], field: &str, plain: bool, findings: &mut Findings) -> Vec<Backend> {
+    fn backends(&self, refs: &[BackendTarget], field: &str, speaks: Speech, findings: &mut Findings) -> Vec<Backend> {
         let mut backends = Vec::new();
         for (at, target) in refs.iter().enumerate() {
             let field = format!("{field}.backendRefs[{at}]");
@@ -103,7 +102,7 @@ impl Scope<'_> {
                 field: field.clone(),
                 key: key.clone(),
                 port: target.port,
-                plain,
+                speaks,
             });
             let port = target.port.map_or(BackendPort::Implicit, BackendPort::Number);
             backends.push(Backend { to: BackendRef::Service(key, port), weight: target.weight, field });

@@ -11,7 +11,7 @@ use super::{Scope, unsupported};
 use crate::annotations::route as annotations;
 use crate::claims::{Claims, RouteClaim, ServiceClaim};
 use crate::inputs::View;
-use crate::routed::Findings;
+use crate::routed::{Findings, Speech};
 use crate::source::{Notes, Source};
 
 /// All expressions of streams have the same: they exclude each other by port and server name.
@@ -111,7 +111,7 @@ fn claims(
             scope.refuse(at, unsupported("backendRefs", "it names no backend"), &mut findings);
             continue;
         }
-        let backends = scope.backends(&rule.backend_refs, &format!("spec.rules[{at}]"), false, &mut findings);
+        let backends = scope.backends(&rule.backend_refs, &format!("spec.rules[{at}]"), Speech::Stream, &mut findings);
         let name = names::rule(kind, &meta.namespace, &meta.name, at);
         let routes = matching.iter().filter(|matching| !matching.is_empty()).enumerate().map(|(mode, matching)| {
             let route_name = format!("{name}.{mode}");

@@ -19,7 +19,7 @@ use crate::annotations::route::Matching;
 use crate::claims::{Claims, RouteClaim, ServiceClaim};
 use crate::inputs::View;
 use crate::rank::Rank;
-use crate::routed::Findings;
+use crate::routed::{Findings, Speech};
 use crate::source::Source;
 use rule::{Matched, Rule, Serving};
 
@@ -128,7 +128,7 @@ impl Translation<'_> {
     fn service(&mut self, group: &Group<'_, '_>) -> ServiceClaim {
         let first = group.rules.first();
         let (at, refs) = first.map_or((0, &[][..]), |rule| (rule.at, &rule.given.backend_refs[..]));
-        let backends = self.scope.backends(refs, &format!("spec.rules[{at}]"), true, &mut self.findings);
+        let backends = self.scope.backends(refs, &format!("spec.rules[{at}]"), Speech::Http, &mut self.findings);
         let name = group.name.clone();
         let serving = first.map(|rule| rule.serving.clone()).unwrap_or_default();
         let service = Service {
