@@ -3,3 +3,6 @@
 //! without a cluster. It never knows Silverback's own crates: it judges them from outside.
 
 pub mod gateway;
+mod proxy;
+
+pub use proxy::Proxy;

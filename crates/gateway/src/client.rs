@@ -24,6 +24,9 @@ use crate::{Cause, ConfigBody, ConfigHash, Endpoint, Error, Facts, Rejection, tl
 /// Most bytes read of an answer that is looked at; a rejection of thousands of entities fits.
 const LONGEST_ANSWER: usize = 8 << 20;
 
+/// What is gathered of a config before it is sent: all that a push to one more gateway costs in memory.
+const SEND_BUFFER: usize = 64 << 10;
+
 /// How to speak to gateways; the same for all of them. PEM and tokens are texts, read from files by the caller.
 #[derive(Clone, Default, PartialEq)]
 pub struct Settings {
@@ -166,6 +169,7 @@ impl Connector {
             .pool_max_idle_per_host(1)
             // A config has thousands of small pieces: gathered, they need far fewer system calls.
             .http1_writev(false)
+            .http1_max_buf_size(SEND_BUFFER)
             .build(builder.enable_http1().wrap_connector(tcp));
         Ok(Client {
             gateway: endpoint.url.as_str().into(),

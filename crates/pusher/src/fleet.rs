@@ -165,3 +165,6 @@ pub(crate) async fn aim(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,12 +83,12 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
 
     if args.gateways.reads_files() {
         let args = args.clone();
-        tokio::spawn(reload::run(move || args.client_settings(), connectors_tx));
+        tokio::spawn(reload::run(reload::EVERY, move || args.client_settings(), connectors_tx));
     }
     let (endpoints_tx, endpoints) = watch::channel(static_endpoints);
     if let (Some(service), Some(client)) = (args.gateways.kong_admin_svc.clone(), client.clone()) {
         let names = args.gateways.kong_admin_svc_port_names.clone();
-        tokio::spawn(discover::run(client, service, names, endpoints_tx));
+        tokio::spawn(discover::run(client, service, names, endpoints_tx, context.readiness.clone()));
     }
     let metrics = metrics::Metrics::register(&context.metrics);
     match &handle {

@@ -8,14 +8,18 @@ use silverback_gateway::{ClientSettings, Connector};
 use tokio::sync::watch;
 
 /// How often the files are read.
-const EVERY: Duration = Duration::from_secs(2);
+pub(crate) const EVERY: Duration = Duration::from_secs(2);
 
 /// Follows the files until dropped. `read` gives the settings as they are now.
-pub(crate) async fn run(read: impl Fn() -> anyhow::Result<ClientSettings>, connectors: watch::Sender<Connector>) {
+pub(crate) async fn run(
+    every: Duration,
+    read: impl Fn() -> anyhow::Result<ClientSettings>,
+    connectors: watch::Sender<Connector>,
+) {
     let mut held = read().ok();
     let mut trouble = String::new();
     loop {
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(every).await;
         let next = read().and_then(|settings| {
             let connector = (held.as_ref() != Some(&settings)).then(|| Connector::new(settings.clone())).transpose()?;
             Ok((settings, connector))

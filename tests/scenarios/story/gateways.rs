@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use serde_json::Value;
-use silverback_devcluster::gateway::{GatewayHandle, Settings, StandInGateway};
+use silverback_devcluster::gateway::{GatewayHandle, Post, Settings, StandInGateway};
 use silverback_test_support::eventually;
 
 use super::SOON;
@@ -45,6 +45,17 @@ impl Gateways {
     /// The value of --kong-admin-url.
     pub(crate) fn urls(&self) -> String {
         self.0.iter().map(GatewayHandle::admin_url).collect::<Vec<_>>().join(",")
+    }
+
+    /// How often each was posted to.
+    pub(crate) fn posts(&self) -> Vec<usize> {
+        self.0.iter().map(|gateway| gateway.posts().len()).collect()
+    }
+
+    /// The leaderships that posted to each, in order.
+    pub(crate) fn epochs(&self) -> Vec<Vec<u64>> {
+        let epoch = |post: &Post| post.headers.get("silverback-epoch")?.to_str().ok()?.parse().ok();
+        self.0.iter().map(|gateway| gateway.posts().iter().filter_map(epoch).collect()).collect()
     }
 
     /// Waits until every gateway routes to exactly these.

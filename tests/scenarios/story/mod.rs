@@ -4,6 +4,7 @@ mod cluster;
 mod folder;
 mod gateways;
 mod manifests;
+mod replica;
 mod services;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ pub(crate) use cluster::Cluster;
 pub(crate) use folder::Folder;
 pub(crate) use gateways::{Backend, Gateways, backend, routes_to};
 pub(crate) use manifests::{endpoints, ingress, service};
+pub(crate) use replica::{LEASE, LONG_LEASE, pair};
 pub(crate) use services::{Ports, Service, channel, listen};
 
 /// Generous, for machines that do much else at once; what is awaited comes within milliseconds.

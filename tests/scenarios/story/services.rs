@@ -56,9 +56,14 @@ impl Service {
 
     /// `silverback-pusher`.
     pub(crate) fn pusher(ports: Ports, gateways: &Gateways, args: &[&str]) -> anyhow::Result<Self> {
+        let urls = format!("--kong-admin-url={}", gateways.urls());
+        Self::discovering_pusher(ports, &[&[urls.as_str()], args].concat())
+    }
+
+    /// `silverback-pusher`, where the arguments say where gateways are.
+    pub(crate) fn discovering_pusher(ports: Ports, args: &[&str]) -> anyhow::Result<Self> {
         let translator = format!("--translator-url=http://127.0.0.1:{}", ports.translator);
-        let gateways = format!("--kong-admin-url={}", gateways.urls());
-        Self::start("pusher", "silverback-pusher", vec![listen("pusher", ports.pusher), translator, gateways], args)
+        Self::start("pusher", "silverback-pusher", vec![listen("pusher", ports.pusher), translator], args)
     }
 
     /// `silverback-NAME` with these arguments, and no address but those of its probes and metrics.

@@ -92,6 +92,11 @@ impl KubeApi {
         format!("https://127.0.0.1:{}", self.port)
     }
 
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Kubeconfig of a user who may do everything.
     pub fn admin_kubeconfig(&self) -> PathBuf {
         self.kubeconfig_path("admin")

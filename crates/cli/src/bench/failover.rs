@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use rustix::process::{Pid, Signal, kill_process};
+use silverback_devcluster::Proxy;
 
 use super::BenchArgs;
 use super::shop::{Instance, Shop};
@@ -28,39 +29,63 @@ pub(crate) struct FailoverArgs {
     lease_seconds: u64,
 }
 
+/// What becomes of the leader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    Stopped,
+    Killed,
+    Frozen,
+    Cut,
+}
+
 impl FailoverArgs {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut shop = Shop::open(&self.bench).await?;
         let mut rows = Vec::new();
-        for (what, signal) in [("SIGTERM", Signal::TERM), ("kill -9", Signal::KILL)] {
+        for (what, loss) in [
+            ("SIGTERM of the leader", Loss::Stopped),
+            ("kill -9 of the leader", Loss::Killed),
+            ("SIGSTOP of the leader", Loss::Frozen),
+            ("the leader loses the API server", Loss::Cut),
+        ] {
             let mut times = Vec::new();
             for round in 0..self.times {
                 eprintln!("{what}, {} of {}", round + 1, self.times);
-                times.push(self.measure(&mut shop, signal).await?);
+                times.push(self.measure(&mut shop, loss).await?);
             }
             let lease = self.lease_seconds;
-            rows.push(Row {
-                what: format!("{what} of the leader (lease {lease} s) → next change at all gateways"),
-                times,
-            });
+            rows.push(Row { what: format!("{what} (lease {lease} s) → next change at all gateways"), times });
         }
         print(&rows, self.bench.output);
         shop.close().await
     }
 
-    async fn measure(&self, shop: &mut Shop, signal: Signal) -> anyhow::Result<Duration> {
-        let mut instances = [self.start(shop, "a", 0)?, self.start(shop, "b", 100)?];
+    async fn measure(&self, shop: &mut Shop, loss: Loss) -> anyhow::Result<Duration> {
+        let ways = [Proxy::to(shop.api_port).await?, Proxy::to(shop.api_port).await?];
+        let mut instances = [self.start(shop, "a", 0, &ways[0])?, self.start(shop, "b", 100, &ways[1])?];
         let target = shop.change().await?;
         shop.arrived(&target).await?;
         let leader = usize::from(self.holder(shop).await? == "b");
         // Only a replica that has caught up can take over at once.
         self.await_ready(1 - leader).await?;
         let pid = Pid::from_child(&instances[leader].0);
-        kill_process(pid, signal).context("ending the leader")?;
-        let ended = Instant::now();
+        let signal = match loss {
+            Loss::Stopped => Some(Signal::TERM),
+            Loss::Killed => Some(Signal::KILL),
+            Loss::Frozen => Some(Signal::STOP),
+            Loss::Cut => None,
+        };
+        match signal {
+            Some(signal) => kill_process(pid, signal).context("ending the leader")?,
+            None => ways[leader].cut(),
+        }
+        let lost = Instant::now();
         let target = shop.change().await?;
         shop.arrived(&target).await?;
-        let took = ended.elapsed();
+        let took = lost.elapsed();
+        if loss == Loss::Frozen {
+            kill_process(pid, Signal::CONT).context("waking the old leader")?;
+        }
         for instance in &mut instances {
             // A clean end frees the Lease for the next round.
             let _ = kill_process(Pid::from_child(&instance.0), Signal::TERM);
@@ -69,10 +94,13 @@ impl FailoverArgs {
         Ok(took)
     }
 
-    fn start(&self, shop: &Shop, identity: &str, offset: u16) -> anyhow::Result<Instance> {
+    fn start(&self, shop: &Shop, identity: &str, offset: u16, way: &Proxy) -> anyhow::Result<Instance> {
         let lease = Duration::from_secs(self.lease_seconds);
         let millis = |duration: Duration| format!("{}ms", duration.as_millis());
+        let way = format!("https://127.0.0.1:{}", way.port());
         let flags = [
+            "--apiserver-host",
+            &way,
             "--force-leader-election",
             "enabled",
             "--election-namespace",

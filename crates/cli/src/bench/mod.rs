@@ -2,7 +2,11 @@
 
 mod change;
 mod failover;
+mod fan_out;
+mod hop;
+mod process;
 mod shop;
+mod sick_gateway;
 mod stats;
 
 use std::process::ExitCode;
@@ -17,6 +21,10 @@ pub(crate) enum Bench {
     Change(change::ChangeArgs),
     /// From the end of the leading pusher until the next change is at every gateway.
     Failover(failover::FailoverArgs),
+    /// From a commit until many gateways have received a large configuration; needs no API server.
+    FanOut(fan_out::FanOutArgs),
+    /// From a commit until the healthy gateways have received it, while one is sick; needs no API server.
+    SickGateway(sick_gateway::SickGatewayArgs),
 }
 
 /// Flags in common.
@@ -61,6 +69,8 @@ impl Bench {
                 match self {
                     Self::Change(args) => args.run().await,
                     Self::Failover(args) => args.run().await,
+                    Self::FanOut(args) => args.run().await,
+                    Self::SickGateway(args) => args.run().await,
                 }
             })
         });

@@ -11,6 +11,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use silverback_cluster::Cluster;
 use silverback_devcluster::gateway::{GatewayHandle, Settings, StandInGateway};
 
 use super::BenchArgs;
@@ -24,6 +25,8 @@ pub(crate) struct Shop {
     pub(crate) namespace: String,
     pub(crate) slices: Api<EndpointSlice>,
     pub(crate) gateways: Vec<GatewayHandle>,
+    /// Port of the API server, on this machine.
+    pub(crate) api_port: u16,
     client: kube::Client,
     counter: u32,
 }
@@ -41,7 +44,8 @@ impl Drop for Instance {
 impl Shop {
     /// Starts gateways and fills a namespace.
     pub(crate) async fn open(args: &BenchArgs) -> anyhow::Result<Self> {
-        let client = args.cluster.connect().await?.client;
+        let Cluster { client, url } = args.cluster.connect().await?;
+        let api_port = url.parse::<http::Uri>().ok().and_then(|url| url.port_u16()).unwrap_or(443);
         let namespace = format!("silverback-bench-{}", std::process::id());
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}}))?;
@@ -51,7 +55,7 @@ impl Shop {
             gateways.push(StandInGateway::start(Settings { trusting: true, ..Settings::default() }).await?);
         }
         let slices = Api::namespaced(client.clone(), &namespace);
-        let shop = Self { namespace, slices, gateways, client, counter: 0 };
+        let shop = Self { namespace, slices, gateways, api_port, client, counter: 0 };
         eprintln!("filling namespace {} with {} routes", shop.namespace, args.routes);
         let filled: Vec<anyhow::Result<()>> = futures::stream::iter(0..args.routes)
             .map(|n| shop.add(n, args.endpoints))

@@ -23,8 +23,20 @@ impl Row {
     }
 }
 
+/// A figure that is no time.
+pub(crate) struct Figure {
+    pub(crate) what: String,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+}
+
 /// Prints the rows.
 pub(crate) fn print(rows: &[Row], output: Output) {
+    print_with(rows, &[], output);
+}
+
+/// Prints the rows, and other figures below them.
+pub(crate) fn print_with(rows: &[Row], figures: &[Figure], output: Output) {
     let shares = [("min", 0.0), ("p50", 0.5), ("p90", 0.9), ("max", 1.0)];
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     match output {
@@ -36,7 +48,9 @@ pub(crate) fn print(rows: &[Row], output: Output) {
                 object.insert("count".into(), json!(row.times.len()));
                 serde_json::Value::Object(object)
             };
-            println!("{}", json!(rows.iter().map(row).collect::<Vec<_>>()));
+            let figure = |figure: &Figure| json!({"what": figure.what, "value": figure.value, "unit": figure.unit});
+            let all: Vec<_> = rows.iter().map(row).chain(figures.iter().map(figure)).collect();
+            println!("{}", json!(all));
         }
         Output::Table => {
             let mut table = Table::new();
@@ -48,6 +62,9 @@ pub(crate) fn print(rows: &[Row], output: Output) {
                 table.add_row(cells);
             }
             println!("{table}");
+            for Figure { what, value, unit } in figures {
+                println!("{what}: {value:.1} {unit}");
+            }
         }
     }
 }

@@ -7,7 +7,12 @@ pub(crate) const EMPTY: &str = "00000000000000000000000000000000";
 
 /// The hash of a config that came as text: its md5, in hex.
 pub(crate) fn of_text(text: &[u8]) -> String {
-    Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    in_hex(Md5::new_with_prefix(text))
+}
+
+/// What a hasher says, in hex.
+pub(crate) fn in_hex(hasher: Md5) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The hash of a config that came as a JSON object: a new one each time.

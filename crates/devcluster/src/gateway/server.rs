@@ -168,12 +168,13 @@ async fn respond(
     loads: Loads,
 ) -> Result<Response<Cuttable>, Infallible> {
     let (parts, body) = request.into_parts();
-    let body = read(body, server.shared.settings.body_limit).await;
+    let is_post = server.side == Side::Admin && parts.method == http::Method::POST && parts.uri.path() == "/config";
+    let limit = server.shared.settings.body_limit;
+    let body = if is_post && server.shared.settings.sink { sink(body, limit).await } else { read(body, limit).await };
     if let Read::Gone = body {
         // The client went away in the middle of its request: there is nobody to answer.
         return Ok(Answer::empty(StatusCode::BAD_REQUEST).into_http("").map(Cuttable::whole));
     }
-    let is_post = server.side == Side::Admin && parts.method == http::Method::POST && parts.uri.path() == "/config";
     let is_head = parts.method == http::Method::HEAD;
     let cut = server.shared.faults.cut_after(is_post);
     let (version, side) = (server.shared.settings.version.clone(), server.side);
@@ -191,17 +192,21 @@ async fn respond(
 
 async fn handle(server: Server, parts: http::request::Parts, body: Read, is_post: bool) -> Answer {
     let Server { shared, side, .. } = server;
+    let mut md5 = String::new();
     let (body, bytes) = match body {
         Read::Whole(body) => (Some(body.clone()), body.len()),
+        Read::Sunk { bytes, md5: hash } => {
+            md5 = hash;
+            (Some(Bytes::new()), bytes)
+        }
         Read::TooLarge(bytes) => (None, bytes),
         Read::Gone => (None, 0),
     };
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let mut place = None;
-    let mut md5 = String::new();
     if is_post {
         let at = Instant::now();
-        if let Some(body) = &body {
+        if let Some(body) = body.as_ref().filter(|_| md5.is_empty()) {
             md5 = digest(body.clone()).await;
         }
         let (md5, headers) = (md5.clone(), parts.headers.clone());
@@ -234,6 +239,11 @@ async fn digest(body: Bytes) -> String {
 
 enum Read {
     Whole(Bytes),
+    /// Its size and hash: it was not kept.
+    Sunk {
+        bytes: usize,
+        md5: String,
+    },
     /// Over the limit, by its size: read and dropped, so that a client still writing sees the answer.
     TooLarge(usize),
     /// The client went away.
@@ -255,6 +265,19 @@ async fn read(mut body: Incoming, limit: usize) -> Read {
         }
     }
     if size <= limit { Read::Whole(whole.into()) } else { Read::TooLarge(size) }
+}
+
+/// Reads a body to its end and keeps nothing but its hash.
+async fn sink(mut body: Incoming, limit: usize) -> Read {
+    let (mut hasher, mut bytes) = (md5::Md5::default(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Read::Gone };
+        if let Some(chunk) = frame.data_ref() {
+            md5::Digest::update(&mut hasher, chunk);
+            bytes += chunk.len();
+        }
+    }
+    if bytes <= limit { Read::Sunk { bytes, md5: hash::in_hex(hasher) } } else { Read::TooLarge(bytes) }
 }
 
 /// A body that may break off.

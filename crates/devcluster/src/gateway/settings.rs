@@ -86,6 +86,9 @@ pub struct Settings {
     /// Takes every well-formed JSON config without looking at its entities, and answers 201 with the posted text
     /// instead of the completed entities. For benchmarks.
     pub trusting: bool,
+    /// Takes every config without reading or keeping it: its hash is made while it comes in, and the answer is short. A
+    /// hundred such gateways cost little memory. For benchmarks.
+    pub sink: bool,
     /// A folder of plugin schemas (`NAME.json`, as `GET /schemas/plugins/NAME` answers them), beside the few this
     /// crate knows itself. Plugins without a known schema are accepted with any config.
     pub plugin_schemas: Option<PathBuf>,
@@ -103,6 +106,7 @@ impl Default for Settings {
             body_limit: 10 << 20,
             load_time: LoadTime::default(),
             trusting: false,
+            sink: false,
             plugin_schemas: None,
         }
     }

@@ -186,3 +186,14 @@ async fn a_trusting_gateway_still_hashes() {
     assert_eq!(post(&gateway, CONFIG).await.0, StatusCode::NOT_MODIFIED);
     assert_eq!(gateway.config()["services"][0]["name"], "a");
 }
+
+#[tokio::test]
+async fn a_sink_hashes_and_keeps_nothing() {
+    let gateway = StandInGateway::start(Settings { sink: true, ..Settings::default() }).await.unwrap();
+    assert_eq!(post(&gateway, CONFIG).await.0, StatusCode::CREATED);
+    assert_eq!(gateway.hash(), hash::of_text(CONFIG.as_bytes()));
+    assert_eq!(post(&gateway, CONFIG).await.0, StatusCode::NOT_MODIFIED);
+    let post = gateway.posts().remove(0);
+    assert_eq!((post.bytes, post.md5), (CONFIG.len(), gateway.hash()));
+    assert!(gateway.accepted().borrow().as_ref().unwrap().text().is_empty());
+}
