@@ -7,6 +7,7 @@ mod story;
 mod bad_input;
 mod election;
 mod hops;
+mod losing_nothing;
 mod outage;
 mod pipeline;
 mod processes;

@@ -4,6 +4,7 @@
 //! built. Knows no meaning of any field.
 
 mod seed;
+mod short;
 
 use std::fmt::Write as _;
 
@@ -12,10 +13,6 @@ use serde_json::{Map, Value};
 use silverback_model::ObjectKey;
 
 use crate::registry::{Entries, Kind, KindId};
-
-/// Metadata kept of every object, beside labels and annotations.
-const METADATA: &[&str] =
-    &["name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"];
 
 /// Raised when the same paths come to mean something else.
 const FORMAT: u32 = 1;
@@ -137,24 +134,26 @@ pub struct ListPage {
 
 /// What is kept of the objects of one kind.
 ///
-/// Kept are the fields at the entry's paths with all that is below them, and of the metadata the names, versions and
-/// times, labels and annotations. `apiVersion` and `kind` are dropped: lists leave them out and watches do not, and
+/// Kept are the fields at the entry's paths with all that is below them, and what the entry says of the metadata, labels
+/// and annotations. Endpoints are written in short: an address alone is an endpoint that takes requests. `apiVersion` and `kind` are dropped: lists leave them out and watches do not, and
 /// equal objects must be equal. Never kept: `metadata.managedFields`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Projection {
     kind: KindId,
     keep: Keep,
+    short_endpoints: bool,
 }
 
 impl Projection {
     /// The projection of a registry entry.
     pub fn of(kind: &Kind) -> Self {
-        let mut metadata: Vec<_> = METADATA.iter().map(|name| (*name, Keep::All)).collect();
-        metadata.push(("labels", kind.labels.into()));
-        metadata.push(("annotations", kind.annotations.into()));
+        let mut metadata: Vec<_> = kind.metadata.iter().map(|name| (*name, Keep::All)).collect();
+        let entries = [("labels", kind.labels), ("annotations", kind.annotations)];
+        let entries = entries.into_iter().filter(|(_, kept)| *kept != Entries::Only(&[]));
+        metadata.extend(entries.map(|(name, kept)| (name, kept.into())));
         let mut keep = Keep::Fields(vec![("metadata", Keep::Fields(metadata))]);
         kind.fields.iter().for_each(|path| keep.add(path, Keep::All));
-        Self { kind: kind.id, keep }
+        Self { kind: kind.id, keep, short_endpoints: kind.short_endpoints }
     }
 
     /// Reads one object from JSON text, trimmed.
@@ -166,7 +165,7 @@ impl Projection {
         let mut text = serde_json::Deserializer::from_slice(json);
         let read = seed::FieldsSeed { keep: &self.keep, into: &mut fields }.deserialize(&mut text);
         match read.and_then(|()| text.end()) {
-            Ok(()) => Ok(Value::Object(fields)),
+            Ok(()) => Ok(self.finish(Value::Object(fields))),
             Err(cause) => Err(ProjectionError { kind: self.kind, object: key_of(&fields), cause }),
         }
     }
@@ -180,7 +179,10 @@ impl Projection {
         let mut text = serde_json::Deserializer::from_slice(json);
         let read = seed::ListSeed { keep: &self.keep, into: &mut page }.deserialize(&mut text);
         match read.and_then(|()| text.end()) {
-            Ok(()) => Ok(page),
+            Ok(()) => {
+                page.items = page.items.into_iter().map(|object| self.finish(object)).collect();
+                Ok(page)
+            }
             Err(cause) => {
                 let last = page.items.last().and_then(Value::as_object).and_then(key_of);
                 Err(ProjectionError { kind: self.kind, object: last, cause })
@@ -196,12 +198,25 @@ impl Projection {
     /// Trims an object that was parsed whole.
     pub fn trim(&self, object: &mut Value) {
         self.keep.apply(object);
+        if self.short_endpoints {
+            short::shorten(object);
+        }
+    }
+
+    fn finish(&self, mut object: Value) -> Value {
+        if self.short_endpoints {
+            short::shorten(&mut object);
+        }
+        object
     }
 
     /// A text that changes whenever what is kept changes.
     pub(crate) fn describe(&self) -> String {
         let mut out = format!("{FORMAT} {} ", self.kind);
         self.keep.describe(&mut out);
+        if self.short_endpoints {
+            out.push_str(" short endpoints");
+        }
         out
     }
 }

@@ -115,6 +115,10 @@ pub struct Kind {
     pub volume: Volume,
     /// Paths kept below the object, beside the common metadata: see [`Projection`].
     pub fields: &'static [&'static str],
+    /// Metadata kept beside labels and annotations.
+    pub metadata: &'static [&'static str],
+    /// Whether its endpoints are written in short: see [`crate::projection::short`].
+    pub short_endpoints: bool,
     /// Labels kept.
     pub labels: Entries,
     /// Annotations kept.

@@ -87,20 +87,26 @@ impl Cluster {
     }
 
     fn find(&self, object: &Value) -> anyhow::Result<(Api<DynamicObject>, String)> {
-        let text = |path: &str| object.pointer(path).and_then(Value::as_str).map(str::to_owned);
-        let types = TypeMeta {
-            api_version: text("/apiVersion").context("no apiVersion")?,
-            kind: text("/kind").context("no kind")?,
-        };
-        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(types)?);
+        let (resource, name) = resource_of(object)?;
         let wide = ["Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"];
         let api = if wide.contains(&resource.kind.as_str()) {
             Api::all_with(self.client.clone(), &resource)
         } else {
             Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
         };
-        Ok((api, text("/metadata/name").context("no name")?))
+        Ok((api, name))
     }
+}
+
+/// What an object is one of, and its name.
+pub(crate) fn resource_of(object: &Value) -> anyhow::Result<(ApiResource, String)> {
+    let text = |path: &str| object.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    let types = TypeMeta {
+        api_version: text("/apiVersion").context("no apiVersion")?,
+        kind: text("/kind").context("no kind")?,
+    };
+    let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(types)?);
+    Ok((resource, text("/metadata/name").context("no name")?))
 }
 
 fn role(role: &str, binding: &str, user: &str, rules: Value) -> [Value; 2] {

@@ -1,6 +1,7 @@
 //! What scenarios are told with.
 
 mod cluster;
+mod crowd;
 mod folder;
 mod gateways;
 mod manifests;
@@ -10,6 +11,7 @@ mod services;
 use std::time::Duration;
 
 pub(crate) use cluster::Cluster;
+pub(crate) use crowd::Crowd;
 pub(crate) use folder::Folder;
 pub(crate) use gateways::{Backend, Gateways, backend, routes_to};
 pub(crate) use manifests::{endpoints, ingress, service};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use silverback_proto::v1;
 use silverback_test_support::{Process, binary, eventually, free_ports};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -115,6 +116,34 @@ impl Service {
             Ok((500, text)) if parts.iter().all(|part| text.contains(part)) => Ok(()),
             Ok((status, text)) => Err(format!("{status}: {text}")),
             Err(error) => Err(format!("{error:#}")),
+        })
+        .await
+    }
+
+    /// Waits until /readyz, though it says ok, names all of these as trouble.
+    pub(crate) async fn says_degraded(&self, parts: &[&str]) -> anyhow::Result<()> {
+        eventually(&format!("/readyz is degraded by {parts:?}"), SOON, async || {
+            match get(self.health, "/readyz").await {
+                Ok((200, text)) if text.contains("degraded") && parts.iter().all(|part| text.contains(part)) => Ok(()),
+                Ok((status, text)) => Err(format!("{status}: {text}")),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+        .await
+    }
+
+    /// Waits until a watcher holds that many objects of a kind, and says of its collections that they are `state`.
+    pub(crate) async fn holds(&self, ports: Ports, kind: &str, state: &str, count: u64) -> anyhow::Result<()> {
+        let mut client = v1::state_client::StateClient::new(channel(ports.watcher)?);
+        eventually(&format!("{count} objects of {kind} are held, {state}"), SOON, async || {
+            let kinds = client.list_kinds(v1::ListKindsRequest {}).await.map_err(|status| status.to_string())?;
+            let kinds = kinds.into_inner().kinds;
+            let known = kinds.iter().find(|known| known.kind == kind).ok_or("the kind is not known")?;
+            let as_expected = |collection: &v1::CollectionStatus| {
+                collection.count == count
+                    && collection.state().as_str_name() == format!("STATE_{}", state.to_uppercase())
+            };
+            if known.collections.iter().all(as_expected) { Ok(()) } else { Err(format!("{:?}", known.collections)) }
         })
         .await
     }

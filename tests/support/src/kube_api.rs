@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use crate::authority::{Authority, Pair};
+use crate::etcd::{Backup, Etcd};
 use crate::{eventually, free_ports, spawn};
 
 const START: Duration = Duration::from_secs(60);
@@ -23,16 +24,15 @@ const START: Duration = Duration::from_secs(60);
 pub struct KubeApi {
     // Children end before the folder goes.
     apiserver: std::sync::Mutex<Option<Running>>,
-    _etcd: Running,
+    etcd: Etcd,
     authority: Authority,
     binaries: PathBuf,
     folder: TempDir,
     port: u16,
-    etcd_port: u16,
 }
 
 /// A child that is killed when it is dropped.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -63,9 +63,8 @@ impl KubeApi {
         let authority = Authority::new()?;
         write_files(folder.path(), &authority)?;
         let [port, etcd_port, peer_port] = free_ports()?;
-        let etcd = start_etcd(&binaries, folder.path(), etcd_port, peer_port)?;
-        let api =
-            Self { apiserver: std::sync::Mutex::new(None), _etcd: etcd, authority, binaries, folder, port, etcd_port };
+        let etcd = Etcd::start(binaries.join("etcd"), folder.path(), etcd_port, peer_port)?;
+        let api = Self { apiserver: std::sync::Mutex::new(None), etcd, authority, binaries, folder, port };
         api.kubeconfig_for("admin", &["system:masters"])?;
         api.start_apiserver().await?;
         Ok(Some(api))
@@ -167,6 +166,36 @@ impl KubeApi {
         .with_context(|| format!("end of its log:\n{}", self.log_tail()))
     }
 
+    /// Copies what is stored. The API server is away for it.
+    ///
+    /// # Errors
+    /// Where something does not come up again.
+    pub async fn back_up(&self) -> anyhow::Result<Backup> {
+        self.stop_apiserver();
+        let backup = self.etcd.back_up()?;
+        self.start_apiserver().await?;
+        Ok(backup)
+    }
+
+    /// Puts everything back to what it was. The API server is away for it.
+    ///
+    /// # Errors
+    /// Where something does not come up again.
+    pub async fn restore(&self, backup: &Backup) -> anyhow::Result<()> {
+        self.stop_apiserver();
+        self.etcd.restore(backup)?;
+        self.start_apiserver().await
+    }
+
+    /// Has the store forget everything but the present. What the API server has in memory it forgets when it is
+    /// started again.
+    ///
+    /// # Errors
+    /// Where the store refuses.
+    pub async fn compact(&self) -> anyhow::Result<()> {
+        self.etcd.compact().await
+    }
+
     /// The folder with `kube-apiserver.log` and `etcd.log`, which goes when this is dropped.
     pub fn logs(&self) -> &Path {
         self.folder.path()
@@ -187,7 +216,7 @@ impl KubeApi {
         let mut command = spawn::command(self.binaries.join("kube-apiserver"));
         command
             .arg(format!("--secure-port={}", self.port))
-            .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port))
+            .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd.port))
             .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
             .args(["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC"])
             .args(["--disable-admission-plugins=ServiceAccount", "--enable-priority-and-fairness=false"])
@@ -244,20 +273,7 @@ fn write_files(folder: &Path, authority: &Authority) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_etcd(binaries: &Path, folder: &Path, port: u16, peer_port: u16) -> anyhow::Result<Running> {
-    let mut command = spawn::command(binaries.join("etcd"));
-    let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
-    command
-        .arg(format!("--data-dir={}", folder.join("etcd").display()))
-        .args([format!("--listen-client-urls={client}"), format!("--advertise-client-urls={client}")])
-        .args([format!("--listen-peer-urls={peer}"), format!("--initial-advertise-peer-urls={peer}")])
-        .arg(format!("--initial-cluster=default={peer}"))
-        .args(["--unsafe-no-fsync", "--log-level=warn"]);
-    log_to(&mut command, &folder.join("etcd.log"))?;
-    spawn::start(command).map(Running).context("etcd cannot be started")
-}
-
-fn log_to(command: &mut Command, path: &Path) -> anyhow::Result<()> {
+pub(crate) fn log_to(command: &mut Command, path: &Path) -> anyhow::Result<()> {
     let log = File::options().create(true).append(true).open(path)?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     Ok(())

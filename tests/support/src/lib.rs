@@ -3,6 +3,7 @@
 //! Knows nothing of what the product does.
 
 mod authority;
+mod etcd;
 mod kube_api;
 mod ports;
 mod process;
@@ -10,6 +11,7 @@ mod spawn;
 mod wait;
 
 pub use authority::{Authority, Pair};
+pub use etcd::Backup;
 pub use kube_api::KubeApi;
 pub use ports::{free_port, free_ports};
 pub use process::{Process, Signal, binary};

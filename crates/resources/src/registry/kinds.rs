@@ -15,6 +15,10 @@ const GATEWAY_SWITCH: &str = "enable-controller-gwapi-gateway";
 const ROUTE_SWITCH: &str = "enable-controller-gwapi-httproute";
 
 const SPEC: &[&str] = &["spec"];
+
+/// Metadata that decides something, of most kinds.
+const METADATA: &[&str] =
+    &["name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"];
 const PLUGIN: &[&str] = &[
     "plugin",
     "config",
@@ -116,6 +120,8 @@ impl Kind {
             origin: Origin::Crd,
             volume: Volume::Normal,
             fields: &[],
+            metadata: METADATA,
+            short_endpoints: false,
             labels: Entries::Except(&[]),
             annotations: Entries::Except(&[LAST_APPLIED]),
             field_selector: None,
@@ -157,6 +163,16 @@ impl Kind {
 
     const fn keeping(mut self, fields: &'static [&'static str]) -> Self {
         self.fields = fields;
+        self
+    }
+
+    const fn metadata(mut self, metadata: &'static [&'static str]) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    const fn with_short_endpoints(mut self) -> Self {
+        self.short_endpoints = true;
         self
     }
 
@@ -247,20 +263,26 @@ pub static KINDS: &[Kind] = &[
         ])
         .switched_by(&["enable-controller-service"])
         .referring(SERVICE_REFERENCES),
-    // An annotation holds the time of the last change: dropping it leaves only changes of addresses.
+    // A cluster has more of these than of all else together, so nothing is kept that decides nothing. An annotation
+    // holds the time of the last change: dropping it leaves only changes of addresses.
     Kind::built_in(KindId::ENDPOINT_SLICE, "discovery.k8s.io", "EndpointSlice")
         .plural("endpointslices")
         .volume(Volume::Hot)
         .keeping(&[
-            "addressType",
             "endpoints.addresses",
-            "endpoints.conditions",
+            "endpoints.conditions.ready",
+            "endpoints.conditions.terminating",
+            // As written in short.
+            "endpoints.address",
+            "endpoints.ready",
+            "endpoints.terminating",
             "ports.name",
             "ports.port",
             "ports.protocol",
-            "ports.appProtocol",
         ])
-        .labels(&["kubernetes.io/service-name", "endpointslice.kubernetes.io/managed-by"])
+        .with_short_endpoints()
+        .metadata(&["name", "namespace", "uid", "resourceVersion", "deletionTimestamp"])
+        .labels(&["kubernetes.io/service-name"])
         .annotations(&[])
         .switched_by(&["enable-controller-service"]),
     Kind::built_in(KindId::SECRET, "", "Secret")

@@ -102,12 +102,38 @@ struct Wire {
     endpoints: Vec<WireEndpoint>,
 }
 
+/// As Kubernetes writes it, or in short as the projection does.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireEndpoint {
+    Ready(String),
+    Short { address: String, ready: Option<bool>, terminating: Option<bool> },
+    Whole(WholeEndpoint),
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct WireEndpoint {
+struct WholeEndpoint {
     #[serde(deserialize_with = "null_as_default")]
     addresses: Vec<String>,
     conditions: Conditions,
+}
+
+impl WireEndpoint {
+    fn read(self) -> Option<Endpoint> {
+        let (address, ready, terminating) = match self {
+            Self::Ready(address) => (address, None, None),
+            Self::Short { address, ready, terminating } => (address, ready, terminating),
+            Self::Whole(WholeEndpoint { addresses, conditions }) => {
+                (addresses.into_iter().next()?, conditions.ready, conditions.terminating)
+            }
+        };
+        Some(Endpoint {
+            address: address.parse().map_or_else(|_| Address::Name(address.into()), Address::Ip),
+            ready: ready.unwrap_or(true),
+            terminating: terminating.unwrap_or(false),
+        })
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -119,15 +145,7 @@ struct Conditions {
 
 impl From<Wire> for EndpointSlice {
     fn from(wire: Wire) -> Self {
-        let endpoints = wire.endpoints.into_iter().filter_map(|endpoint| {
-            let address = endpoint.addresses.into_iter().next()?;
-            let ready = endpoint.conditions.ready.unwrap_or(true);
-            Some(Endpoint {
-                address: address.parse().map_or_else(|_| Address::Name(address.into()), Address::Ip),
-                ready,
-                terminating: endpoint.conditions.terminating.unwrap_or(false),
-            })
-        });
+        let endpoints = wire.endpoints.into_iter().filter_map(WireEndpoint::read);
         Self {
             service: wire.metadata.label(SERVICE_NAME).unwrap_or_default().into(),
             namespace: wire.metadata.namespace.into(),
@@ -143,6 +161,7 @@ impl From<Wire> for EndpointSlice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::KindId;
 
     #[test]
     fn unknown_readiness_counts_as_ready_and_the_first_address_is_taken() {
@@ -159,5 +178,17 @@ mod tests {
             targets,
             [("10.0.0.1:80".into(), true), ("[fd00::1]:80".into(), false), ("a.example:80".to_owned(), true)]
         );
+    }
+
+    #[test]
+    fn what_is_written_in_short_says_the_same() {
+        let whole = r#"{"endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true,"terminating":false}},
+            {"addresses":["10.0.0.2"],"conditions":{"ready":false,"terminating":true}}]}"#;
+        let mut object: serde_json::Value = serde_json::from_str(whole).unwrap();
+        KindId::ENDPOINT_SLICE.kind().projection().trim(&mut object);
+        assert_eq!(object["endpoints"][0], "10.0.0.1");
+        let (whole, short): (EndpointSlice, EndpointSlice) =
+            (serde_json::from_str(whole).unwrap(), serde_json::from_value(object).unwrap());
+        assert_eq!(whole, short);
     }
 }
