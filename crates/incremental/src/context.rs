@@ -2,12 +2,12 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::edges::{Slot, WHOLE};
 use crate::graph::Graph;
 use crate::handle::{Collection, Data, Index, Key, Place};
+use crate::members::Members;
 
 /// A key of any collection.
 pub(crate) type AnyKey = Box<dyn Any + Send>;
@@ -58,7 +58,7 @@ impl<'a> Ctx<'a> {
 
     /// The members of a group; none when there is no such group. The function runs again when a member comes or goes,
     /// not when one changes: read the members for that.
-    pub fn members<G: Key, K: Key>(&self, index: &Index<G, K>, group: &G) -> Arc<BTreeSet<K>> {
+    pub fn members<G: Key, K: Key>(&self, index: &Index<G, K>, group: &G) -> Arc<Members<K>> {
         self.get(index, group).unwrap_or_default()
     }
 

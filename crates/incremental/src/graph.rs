@@ -8,6 +8,7 @@ use crate::context::Ctx;
 use crate::context::Recorded;
 use crate::edges::{Edges, Slot, WHOLE};
 use crate::handle::{Collection, Data, Derived, Index, Input, Key, Place};
+use crate::members::Members;
 use crate::node::{DerivedNode, IndexNode, InputNode, Node, table_of};
 use crate::report::Report;
 use crate::table::Table;
@@ -36,17 +37,6 @@ impl Default for Graph {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// A read that was recorded.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Read {
-    /// Name of the collection.
-    pub collection: &'static str,
-    /// The key; `*` for all of it.
-    pub key: String,
-    /// Whether there was a value.
-    pub present: bool,
 }
 
 /// A key whose value is not what a fresh run of its function gives.
@@ -150,7 +140,7 @@ impl Graph {
         grouping: impl Fn(&K, &V) -> Vec<G> + Send + Sync + 'static,
     ) -> Index<G, K> {
         let source = self.own(source.place());
-        let (table, groups) = (Table::new(), HashMap::new());
+        let (table, groups) = (Table::new(), Vec::new());
         let node = IndexNode::<K, V, G> { table, source, groups, grouping: Box::new(grouping) };
         Index::at(self.register(name, Some(source), self.is_hot(source), Box::new(node)))
     }
@@ -161,7 +151,7 @@ impl Graph {
         &mut self,
         name: &'static str,
         index: &Index<G, K>,
-        function: impl Fn(&Ctx<'_>, &G, &BTreeSet<K>) -> Option<V> + Send + Sync + 'static,
+        function: impl Fn(&Ctx<'_>, &G, &Members<K>) -> Option<V> + Send + Sync + 'static,
     ) -> Derived<G, V> {
         self.derive(name, index, function)
     }
@@ -282,7 +272,7 @@ impl Graph {
         for node in nodes {
             let slots = |of: &BTreeMap<u32, Vec<u32>>| of.get(&node).cloned().unwrap_or_default();
             if let Some(entry) = self.node(node) {
-                report.sections.insert(node, entry.section(&slots(&reran), &slots(&changed)));
+                report.sections.insert(node, entry.section(node, &slots(&reran), &slots(&changed)));
             }
         }
         for slot in idle.into_iter().filter(|slot| slot.at != WHOLE) {
@@ -293,7 +283,7 @@ impl Graph {
         report
     }
 
-    fn node(&self, node: u32) -> Option<&dyn Node> {
+    pub(crate) fn node(&self, node: u32) -> Option<&dyn Node> {
         self.entries.get(node as usize)?.node.as_deref()
     }
 
@@ -320,11 +310,15 @@ impl Graph {
         self.entries.get(node as usize).map_or("?", |entry| entry.name)
     }
 
+    pub(crate) fn source(&self, node: u32) -> Option<u32> {
+        self.entries.get(node as usize)?.source
+    }
+
     pub(crate) fn is_hot(&self, node: u32) -> bool {
         self.entries.get(node as usize).is_some_and(|entry| entry.hot)
     }
 
-    fn own_table<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> Option<&Table<K, V>> {
+    pub(crate) fn own_table<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> Option<&Table<K, V>> {
         let place = collection.place();
         if place.graph == self.id { self.table(place.node) } else { None }
     }
@@ -337,7 +331,7 @@ impl Graph {
     /// Everything, in the order of keys.
     pub fn iter<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> Vec<(K, Arc<V>)> {
         let rows = self.own_table(collection).into_iter().flat_map(Table::rows);
-        let mut all: Vec<_> = rows.filter_map(|row| Some((row.key.clone(), row.value.clone()?))).collect();
+        let mut all: Vec<_> = rows.filter_map(|(_, row)| Some((row.key.clone(), row.value.clone()?))).collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }
@@ -345,27 +339,6 @@ impl Graph {
     /// Number of values.
     pub fn len<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> usize {
         self.own_table(collection).map_or(0, Table::len)
-    }
-
-    /// What the function read when it last ran for a key, the key of its source first: why a value is what it is.
-    pub fn explain<K: Key, V: Data>(&self, collection: &impl Collection<K, V>, key: &K) -> Vec<Read> {
-        let Some(row) = self.own_table(collection).and_then(|table| table.row(table.find(key)?)) else {
-            return Vec::new();
-        };
-        let source = self.entries.get(collection.place().node as usize).and_then(|entry| entry.source);
-        let own = source.map(|source| {
-            let node = self.node(source);
-            let present = node.is_some_and(|node| node.has_key(key));
-            Read { collection: self.name(source), key: format!("{key:?}"), present }
-        });
-        let reads = row.reads.iter().map(|read| {
-            let (key, present) = match (read.at, self.node(read.node)) {
-                (WHOLE, _) | (_, None) => ("*".to_owned(), true),
-                (at, Some(node)) => (node.describe_key(at), node.has_value(at)),
-            };
-            Read { collection: self.name(read.node), key, present }
-        });
-        own.into_iter().chain(reads).collect()
     }
 
     /// Runs every function for every key, and tells where the outcome is not what is held. Empty unless a function is

@@ -1,9 +1,10 @@
 //! Handles: typed names of a graph's collections. Copies are free, so functions capture them.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::marker::PhantomData;
+
+use crate::members::Members;
 
 /// What a key must be able to do.
 pub trait Key: Ord + Hash + Clone + Debug + Send + Sync + 'static {}
@@ -75,7 +76,7 @@ impl<K: Key, V: Data> Collection<K, V> for Derived<K, V> {
     }
 }
 
-impl<G: Key, K: Key> Collection<G, BTreeSet<K>> for Index<G, K> {
+impl<G: Key, K: Key> Collection<G, Members<K>> for Index<G, K> {
     fn place(&self) -> Place {
         self.place
     }

@@ -25,14 +25,19 @@ mod context;
 mod edges;
 mod graph;
 mod handle;
+mod members;
 mod node;
 mod report;
 mod table;
+mod trace;
 
 pub use context::Ctx;
-pub use graph::{Batch, Footprint, Graph, Mismatch, Read};
+pub use edges::Slot;
+pub use graph::{Batch, Footprint, Graph, Mismatch};
 pub use handle::{Collection, Derived, Index, Input};
-pub use report::Report;
+pub use members::Members;
+pub use report::{Changed, Report};
+pub use trace::{Read, Trace};
 
 #[cfg(test)]
 mod tests;

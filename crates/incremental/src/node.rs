@@ -4,11 +4,12 @@ use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::context::{Ctx, Recorded};
+use crate::context::{AnyKey, Ctx, Recorded};
 use crate::edges::{Edges, Slot};
 use crate::graph::Graph;
 use crate::handle::{Data, Key};
-use crate::report::Section;
+use crate::members::Members;
+use crate::report::{Changed, Section};
 use crate::table::Table;
 
 /// What came out of visiting a collection.
@@ -35,11 +36,13 @@ pub(crate) trait Node: Send {
     fn set_reads(&mut self, at: u32, reads: Box<[Slot]>);
     fn release(&mut self, at: u32);
     fn has_value(&self, at: u32) -> bool;
-    /// Whether a key of this collection's type has a value.
-    fn has_key(&self, key: &dyn Any) -> bool;
     fn describe_key(&self, at: u32) -> String;
+    /// The keys of the source that a slot's value is made from.
+    fn origins(&self, at: u32) -> Vec<AnyKey>;
+    /// The slot of a key of this collection's type, if it has one.
+    fn find(&self, key: &dyn Any) -> Option<u32>;
     /// The report's section, in the order of keys.
-    fn section(&self, reran: &[u32], changed: &[u32]) -> Box<dyn Any + Send>;
+    fn section(&self, node: u32, reran: &[u32], changed: &[u32]) -> Box<dyn Any + Send>;
     /// Keys whose value is not what a fresh run gives.
     fn mismatches(&self, graph: &Graph, node: u32) -> Vec<String>;
     /// Number of slots, of edges to readers, of recorded reads, and of other entries.
@@ -63,9 +66,10 @@ pub(crate) struct DerivedNode<K, V, W> {
 
 /// The keys of its source by group.
 pub(crate) struct IndexNode<K, V, G: Ord> {
-    pub(crate) table: Table<G, BTreeSet<K>>,
+    pub(crate) table: Table<G, Members<K>>,
     pub(crate) source: u32,
-    pub(crate) groups: HashMap<K, Vec<G>>,
+    /// The slots of the groups that a key is in, by the slot it has in the source.
+    pub(crate) groups: Vec<Box<[u32]>>,
     pub(crate) grouping: Grouping<K, V, G>,
 }
 
@@ -111,34 +115,41 @@ macro_rules! with_table {
             self.table.row(at).is_some_and(|row| row.value.is_some())
         }
 
-        fn has_key(&self, key: &dyn Any) -> bool {
-            key.downcast_ref::<$key>().is_some_and(|key| self.table.value(key).is_some())
+        fn find(&self, key: &dyn Any) -> Option<u32> {
+            key.downcast_ref::<$key>().and_then(|key| self.table.find(key))
         }
 
         fn describe_key(&self, at: u32) -> String {
             self.table.row(at).map(|row| format!("{:?}", row.key)).unwrap_or_default()
         }
 
-        fn section(&self, reran: &[u32], changed: &[u32]) -> Box<dyn Any + Send> {
-            let rows = |slots: &[u32]| slots.iter().filter_map(|at| self.table.row(*at)).collect::<Vec<_>>();
-            let mut reran: Vec<$key> = rows(reran).into_iter().map(|row| row.key.clone()).collect();
+        fn section(&self, node: u32, reran: &[u32], changed: &[u32]) -> Box<dyn Any + Send> {
+            let reran = reran.iter().filter_map(|at| Some(self.table.row(*at)?.key.clone()));
+            let mut reran: Vec<$key> = reran.collect();
             reran.sort();
-            let changed = rows(changed).into_iter().map(|row| (row.key.clone(), row.value.clone()));
-            let mut changed: Vec<($key, Option<Arc<$value>>)> = changed.collect();
-            changed.sort_by(|a, b| a.0.cmp(&b.0));
+            let changed = changed.iter().filter_map(|at| {
+                let row = self.table.row(*at)?;
+                Some(Changed { slot: Slot { node, at: *at }, key: row.key.clone(), value: row.value.clone() })
+            });
+            let mut changed: Vec<Changed<$key, $value>> = changed.collect();
+            changed.sort_by(|a, b| a.key.cmp(&b.key));
             Box::new(Section { reran, changed })
         }
     };
 }
 
 fn edges_of<K: Key, V: Data>(table: &Table<K, V>) -> [usize; 3] {
-    let readers = table.rows().map(|row| row.readers.len()).sum();
-    let reads = table.rows().map(|row| row.reads.len()).sum();
+    let readers = table.rows().map(|(_, row)| row.readers.len()).sum();
+    let reads = table.rows().map(|(_, row)| row.reads.len()).sum();
     [table.rows().count(), readers, reads]
 }
 
 impl<K: Key, V: Data> Node for InputNode<K, V> {
     with_table!(K, V);
+
+    fn origins(&self, _: u32) -> Vec<AnyKey> {
+        Vec::new()
+    }
 
     fn visit(&mut self, _: &Graph, _: u32, _: &[u32], _: &[u32]) -> Visit {
         Visit::default()
@@ -171,6 +182,10 @@ impl<K: Key, V: Data, W: Data> DerivedNode<K, V, W> {
 impl<K: Key, V: Data, W: Data> Node for DerivedNode<K, V, W> {
     with_table!(K, W);
 
+    fn origins(&self, at: u32) -> Vec<AnyKey> {
+        self.table.row(at).map(|row| Box::new(row.key.clone()) as AnyKey).into_iter().collect()
+    }
+
     fn visit(&mut self, graph: &Graph, node: u32, dirty: &[u32], source_changed: &[u32]) -> Visit {
         let mut due: BTreeSet<u32> = dirty.iter().copied().collect();
         if let Some(source) = graph.table::<K, V>(self.source) {
@@ -191,9 +206,9 @@ impl<K: Key, V: Data, W: Data> Node for DerivedNode<K, V, W> {
 
     fn mismatches(&self, graph: &Graph, node: u32) -> Vec<String> {
         let mut visit = Visit::default();
-        let held = self.table.rows().filter(|row| row.value.is_some()).map(|row| &row.key);
+        let held = self.table.rows().filter(|(_, row)| row.value.is_some()).map(|(_, row)| &row.key);
         let source = graph.table::<K, V>(self.source);
-        let made = source.into_iter().flat_map(|table| table.rows().map(|row| &row.key));
+        let made = source.into_iter().flat_map(|table| table.rows().map(|(_, row)| &row.key));
         let keys: BTreeSet<&K> = held.chain(made).collect();
         let wrong = keys.into_iter().filter(|key| {
             let (fresh, _) = self.run(graph, node, key, &mut visit);
@@ -209,23 +224,28 @@ impl<K: Key, V: Data, W: Data> Node for DerivedNode<K, V, W> {
 }
 
 impl<K: Key, V: Data, G: Key> IndexNode<K, V, G> {
-    fn move_member(&mut self, key: &K, to: Vec<G>, changed: &mut BTreeSet<u32>) {
-        let from = if to.is_empty() { self.groups.remove(key) } else { self.groups.insert(key.clone(), to.clone()) };
-        let from = from.unwrap_or_default();
+    /// A key, at its slot in the source, is in these groups from now on.
+    fn move_member(&mut self, at: u32, key: &K, to: &[G], changed: &mut BTreeSet<u32>) {
+        let to: Box<[u32]> = to.iter().map(|group| self.table.intern(group)).collect();
+        if self.groups.len() <= at as usize {
+            if to.is_empty() {
+                return;
+            }
+            self.groups.resize_with(at as usize + 1, Box::default);
+        }
+        let from = std::mem::replace(&mut self.groups[at as usize], to.clone());
         for group in from.iter().filter(|group| !to.contains(group)) {
-            self.alter(group, changed, |members| {
-                members.remove(key);
-            });
+            self.alter(*group, changed, |members| members.remove(key));
         }
         for group in to.iter().filter(|group| !from.contains(group)) {
-            self.alter(group, changed, |members| {
-                members.insert(key.clone());
-            });
+            self.alter(*group, changed, |members| members.insert(key.clone()));
+        }
+        while self.groups.last().is_some_and(|groups| groups.is_empty()) {
+            self.groups.pop();
         }
     }
 
-    fn alter(&mut self, group: &G, changed: &mut BTreeSet<u32>, alter: impl FnOnce(&mut BTreeSet<K>)) {
-        let at = self.table.intern(group);
+    fn alter(&mut self, at: u32, changed: &mut BTreeSet<u32>, alter: impl FnOnce(&mut Members<K>)) {
         changed.insert(at);
         // Taken out of the table, it is ours alone and altered in place, unless a reader kept it.
         let mut members = self.table.row_mut(at).and_then(|row| row.value.take()).unwrap_or_default();
@@ -240,29 +260,34 @@ impl<K: Key, V: Data, G: Key> IndexNode<K, V, G> {
 }
 
 impl<K: Key, V: Data, G: Key> Node for IndexNode<K, V, G> {
-    with_table!(G, BTreeSet<K>);
+    with_table!(G, Members<K>);
+
+    fn origins(&self, at: u32) -> Vec<AnyKey> {
+        let members = self.table.row(at).and_then(|row| row.value.as_ref());
+        members.into_iter().flat_map(|members| members.iter()).map(|key| Box::new(key.clone()) as AnyKey).collect()
+    }
 
     fn visit(&mut self, graph: &Graph, _: u32, _: &[u32], source_changed: &[u32]) -> Visit {
         let mut changed = BTreeSet::new();
         let Some(source) = graph.table::<K, V>(self.source) else { return Visit::default() };
-        for row in source_changed.iter().filter_map(|at| source.row(*at)) {
+        for (at, row) in source_changed.iter().filter_map(|at| Some((*at, source.row(*at)?))) {
             let mut groups = row.value.as_ref().map(|value| (self.grouping)(&row.key, value)).unwrap_or_default();
             groups.sort();
             groups.dedup();
-            self.move_member(&row.key, groups, &mut changed);
+            self.move_member(at, &row.key, &groups, &mut changed);
         }
         Visit { changed: changed.into_iter().collect(), ..Visit::default() }
     }
 
     fn mismatches(&self, graph: &Graph, _: u32) -> Vec<String> {
         let Some(source) = graph.table::<K, V>(self.source) else { return Vec::new() };
-        let mut fresh: HashMap<G, BTreeSet<K>> = HashMap::new();
-        for row in source.rows() {
+        let mut fresh: HashMap<G, Members<K>> = HashMap::new();
+        for (_, row) in source.rows() {
             for group in row.value.iter().flat_map(|value| (self.grouping)(&row.key, value)) {
                 fresh.entry(group).or_default().insert(row.key.clone());
             }
         }
-        let held = self.table.rows().filter_map(|row| Some((&row.key, row.value.as_deref()?)));
+        let held = self.table.rows().filter_map(|(_, row)| Some((&row.key, row.value.as_deref()?)));
         let mut wrong: BTreeSet<&G> =
             held.filter(|(group, members)| fresh.get(group) != Some(members)).map(|(g, _)| g).collect();
         wrong.extend(fresh.keys().filter(|group| self.table.value(group).is_none()));
@@ -271,6 +296,6 @@ impl<K: Key, V: Data, G: Key> Node for IndexNode<K, V, G> {
 
     fn footprint(&self) -> [usize; 4] {
         let [slots, readers, reads] = edges_of(&self.table);
-        [slots, readers, reads, self.groups.len()]
+        [slots, readers, reads, self.groups.iter().map(|groups| groups.len()).sum()]
     }
 }

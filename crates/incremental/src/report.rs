@@ -4,11 +4,23 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::edges::Slot;
 use crate::handle::{Collection, Data, Key};
 
 pub(crate) struct Section<K, V> {
     pub(crate) reran: Vec<K>,
-    pub(crate) changed: Vec<(K, Option<Arc<V>>)>,
+    pub(crate) changed: Vec<Changed<K, V>>,
+}
+
+/// A value that is different now.
+#[derive(Debug)]
+pub struct Changed<K, V> {
+    /// The key's place.
+    pub slot: Slot,
+    /// The key.
+    pub key: K,
+    /// The value; none where it is gone.
+    pub value: Option<Arc<V>>,
 }
 
 /// What a batch did.
@@ -30,9 +42,9 @@ impl Report {
         self.section(collection).map(|section| section.reran.clone()).unwrap_or_default()
     }
 
-    /// The keys whose value is different now, with that value; none where it is gone. Sorted by key.
-    pub fn changed<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> Vec<(K, Option<Arc<V>>)> {
-        self.section(collection).map(|section| section.changed.clone()).unwrap_or_default()
+    /// The keys whose value is different now, sorted.
+    pub fn changed<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> &[Changed<K, V>] {
+        self.section(collection).map_or(&[], |section| &section.changed)
     }
 
     /// How many times any function ran.

@@ -2,8 +2,10 @@
 //!
 //! A slot lives while it has a value, is read by somebody (then it stands for a miss), or has read something.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+
+use hashbrown::HashTable;
 
 use crate::edges::{Edges, Slot};
 use crate::handle::{Data, Key};
@@ -20,17 +22,21 @@ pub(crate) struct Row<K, V> {
 pub(crate) struct Table<K, V> {
     rows: Vec<Option<Row<K, V>>>,
     free: Vec<u32>,
-    slots: HashMap<K, u32>,
+    /// Slots by the hash of their keys, which are in the rows alone.
+    slots: HashTable<u32>,
+    hasher: RandomState,
     values: usize,
 }
 
 impl<K: Key, V: Data> Table<K, V> {
     pub(crate) fn new() -> Self {
-        Self { rows: Vec::new(), free: Vec::new(), slots: HashMap::new(), values: 0 }
+        let (slots, hasher) = (HashTable::new(), RandomState::new());
+        Self { rows: Vec::new(), free: Vec::new(), slots, hasher, values: 0 }
     }
 
     pub(crate) fn find(&self, key: &K) -> Option<u32> {
-        self.slots.get(key).copied()
+        let same = |at: &u32| self.row(*at).is_some_and(|row| row.key == *key);
+        self.slots.find(self.hasher.hash_one(key), same).copied()
     }
 
     pub(crate) fn intern(&mut self, key: &K) -> u32 {
@@ -48,7 +54,9 @@ impl<K: Key, V: Data> Table<K, V> {
                 (self.rows.len() - 1) as u32
             }
         };
-        self.slots.insert(key.clone(), at);
+        let (rows, hasher) = (&self.rows, &self.hasher);
+        let rehash = |at: &u32| rows[*at as usize].as_ref().map_or(0, |row| hasher.hash_one(&row.key));
+        self.slots.insert_unique(hasher.hash_one(key), at, rehash);
         at
     }
 
@@ -92,11 +100,13 @@ impl<K: Key, V: Data> Table<K, V> {
         if self.row(at).is_some_and(idle)
             && let Some(row) = self.rows[at as usize].take()
         {
-            self.slots.remove(&row.key);
+            if let Ok(entry) = self.slots.find_entry(self.hasher.hash_one(&row.key), |slot| *slot == at) {
+                entry.remove();
+            }
             self.free.push(at);
         }
         if self.slots.is_empty() {
-            (self.rows, self.free) = (Vec::new(), Vec::new());
+            (self.rows, self.free, self.slots) = (Vec::new(), Vec::new(), HashTable::new());
         }
     }
 
@@ -105,7 +115,7 @@ impl<K: Key, V: Data> Table<K, V> {
         self.values
     }
 
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &Row<K, V>> {
-        self.rows.iter().flatten()
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, &Row<K, V>)> {
+        self.rows.iter().enumerate().filter_map(|(at, row)| Some((at as u32, row.as_ref()?)))
     }
 }

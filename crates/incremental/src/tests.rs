@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::{Derived, Footprint, Graph, Index, Input};
+use crate::{Derived, Footprint, Graph, Index, Input, Members};
 
 /// Routes that resolve, and the number of classes.
 type Entity = (Vec<(u8, Option<u32>)>, usize);
@@ -36,7 +36,7 @@ fn model() -> Model {
     let by_service = graph.index("slices by service", &slices, |_, (service, _)| vec![*service]);
     // Only the tens count: a change of the ones stops here.
     let shapes = graph.derive("shapes", &services, |_, _, value| Some(value / 10));
-    let upstreams = graph.group("upstreams", &by_service, move |ctx, service, members: &BTreeSet<u8>| {
+    let upstreams = graph.group("upstreams", &by_service, move |ctx, service, members: &Members<u8>| {
         ctx.get(&services, service)?;
         Some(members.iter().filter_map(|member| ctx.get(&slices, member)).map(|slice| slice.1).collect::<Vec<_>>())
     });
@@ -46,7 +46,7 @@ fn model() -> Model {
         Some(ctx.get(&shapes, service).map(|shape| *shape + setting))
     });
     let by_target = graph.index("routes by service", &routes, |_, (service, class)| vec![*service, *service, *class]);
-    let entities = graph.group("entities", &by_target, move |ctx, _, members: &BTreeSet<u8>| {
+    let entities = graph.group("entities", &by_target, move |ctx, _, members: &Members<u8>| {
         let found = members.iter().filter_map(|route| Some((*route, *ctx.get(&resolved, route)?)));
         let found: Vec<_> = found.collect();
         (!found.is_empty()).then(|| (found, ctx.scan(&classes).len()))
@@ -218,9 +218,9 @@ proptest! {
             prop_assert!(report.faults().is_empty(), "{:?}", report.faults());
             // What is reported as changed is exactly what is different.
             let mut after = before.clone();
-            for (key, value) in report.changed(&model.resolved) {
-                prop_assert_ne!(before.get(&key), value.as_deref());
-                put(&mut after, key, value.as_deref().copied());
+            for changed in report.changed(&model.resolved) {
+                prop_assert_ne!(before.get(&changed.key), changed.value.as_deref());
+                put(&mut after, changed.key, changed.value.as_deref().copied());
             }
             prop_assert_eq!(after, plain(model.graph.iter(&model.resolved)));
         }
@@ -320,6 +320,22 @@ fn a_value_can_be_explained() {
     let reads = model.graph.explain(&model.resolved, &5);
     let told: Vec<_> = reads.iter().map(|read| (read.collection, read.key.as_str(), read.present)).collect();
     assert_eq!(told, [("routes", "5", true), ("settings", "()", true), ("classes", "7", true), ("shapes", "5", false)]);
+    let report = model.apply(&[Edit::Setting(Some(3))]);
+    let slot = report.changed(&model.entities).iter().find(|changed| changed.key == 1).unwrap().slot;
+    let trace = model.graph.trace(slot).unwrap().to_string();
+    let wanted = "\
+entities 1
+  routes by service 1
+    routes 1
+  classes *
+  resolved 1
+    routes 1
+    settings ()
+    classes 7
+    shapes 1
+      services 1
+";
+    assert_eq!(trace, wanted);
 }
 
 #[test]
@@ -327,7 +343,7 @@ fn ten_thousand_objects_come_and_go_without_a_trace() {
     let mut graph = Graph::new();
     let items = graph.input::<u32, u32>("items");
     let by_ten = graph.index("by ten", &items, |key, _| vec![key / 10]);
-    let sums = graph.group("sums", &by_ten, move |ctx, _, members: &BTreeSet<u32>| {
+    let sums = graph.group("sums", &by_ten, move |ctx, _, members: &Members<u32>| {
         Some(members.iter().filter_map(|member| ctx.get(&items, member)).map(|item| *item).sum::<u32>())
     });
     graph.update(|batch| (0..10_000).for_each(|key| batch.set(&items, key, 1)));
@@ -342,6 +358,6 @@ fn ten_thousand_objects_come_and_go_without_a_trace() {
 #[test]
 fn indexes_tell_their_members() {
     let model = shop();
-    assert_eq!(model.graph.get(&model.by_service, &1).as_deref(), Some(&BTreeSet::from([2, 3])));
+    assert_eq!(model.graph.get(&model.by_service, &1).as_deref(), Some(&Members::from_iter([2, 3])));
     assert_eq!(model.graph.len(&model.by_target), 4);
 }

@@ -53,12 +53,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What an entity defines or refers to. Values are kept as digests: the table stays small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Claim {
-    what: &'static str,
-    value: Digest,
-}
+/// Names what an entity defines or refers to: what it is and its value. The table stays small.
+type Claim = Digest;
 
 #[derive(Clone, Debug, Default)]
 struct Claims {
@@ -69,46 +65,80 @@ struct Claims {
 /// The table of claims of a config.
 #[derive(Debug, Default)]
 pub struct SelfCheck {
-    entities: HashMap<EntityKey, (Vec<Claim>, Vec<Claim>)>,
-    defined: HashMap<Claim, Vec<EntityKey>>,
+    entities: HashMap<EntityKey, Known>,
+    defined: HashMap<Claim, Definers>,
     referred: HashMap<Claim, BTreeSet<EntityKey>>,
     /// Claims with several definers, or with referrers and none.
     wrong: BTreeSet<Claim>,
 }
 
-impl SelfCheck {
-    /// Puts an entity in the place of the one that had its key; `None` takes it away.
-    pub fn replace(&mut self, key: &EntityKey, entity: Option<&Value>) {
-        if let Some((defines, refers)) = self.entities.remove(key) {
-            self.forget(key, &defines, &refers);
-        }
-        let Some(entity) = entity else { return };
-        let claims = claims(key, entity);
-        let (defines, refers) = (digested(&claims.defines), digested(&claims.refers));
-        for claim in &defines {
-            let definers = self.defined.entry(*claim).or_default();
-            let at = definers.partition_point(|other| other <= key);
-            definers.insert(at, key.clone());
-        }
-        for claim in &refers {
-            self.referred.entry(*claim).or_default().insert(key.clone());
-        }
-        self.judge(defines.iter().chain(&refers));
-        if !(defines.is_empty() && refers.is_empty()) {
-            self.entities.insert(key.clone(), (defines, refers));
+/// The claims of an entity.
+#[derive(Debug)]
+struct Known {
+    defines: Box<[Claim]>,
+    refers: Box<[Claim]>,
+}
+
+/// Who defines a thing, in the order of their keys: one, unless something is wrong.
+#[derive(Debug)]
+enum Definers {
+    One(EntityKey),
+    Several(Vec<EntityKey>),
+}
+
+impl Definers {
+    fn as_slice(&self) -> &[EntityKey] {
+        match self {
+            Self::One(key) => std::slice::from_ref(key),
+            Self::Several(keys) => keys,
         }
     }
 
-    fn forget(&mut self, key: &EntityKey, defines: &[Claim], refers: &[Claim]) {
-        for claim in defines {
-            if let Some(definers) = self.defined.get_mut(claim) {
-                definers.retain(|definer| definer != key);
-                if definers.is_empty() {
-                    self.defined.remove(claim);
-                }
-            }
+    fn with(self, key: &EntityKey) -> Self {
+        let mut keys = self.as_slice().to_vec();
+        keys.insert(keys.partition_point(|other| other <= key), key.clone());
+        Self::Several(keys)
+    }
+
+    fn without(self, key: &EntityKey) -> Option<Self> {
+        let mut left = self.as_slice().iter().filter(|other| *other != key).cloned();
+        let first = left.next()?;
+        let more: Vec<EntityKey> = left.collect();
+        Some(if more.is_empty() { Self::One(first) } else { Self::Several([vec![first], more].concat()) })
+    }
+}
+
+impl SelfCheck {
+    /// Puts an entity in the place of the one that had its key; `None` takes it away.
+    pub fn replace(&mut self, key: &EntityKey, entity: Option<&Value>) {
+        if let Some(known) = self.entities.remove(key) {
+            self.forget(key, &known);
         }
-        for claim in refers {
+        let Some(entity) = entity else { return };
+        let claims = claims(key, entity);
+        let known = Known { defines: digested(&claims.defines), refers: digested(&claims.refers) };
+        for claim in &known.defines {
+            let definers = match self.defined.remove(claim) {
+                None => Definers::One(key.clone()),
+                Some(others) => others.with(key),
+            };
+            self.defined.insert(*claim, definers);
+        }
+        for claim in &known.refers {
+            self.referred.entry(*claim).or_default().insert(key.clone());
+        }
+        self.judge(&known);
+        if !(known.defines.is_empty() && known.refers.is_empty()) {
+            self.entities.insert(key.clone(), known);
+        }
+    }
+
+    fn forget(&mut self, key: &EntityKey, known: &Known) {
+        for claim in &known.defines {
+            let left = self.defined.remove(claim).and_then(|definers| definers.without(key));
+            self.defined.extend(left.map(|definers| (*claim, definers)));
+        }
+        for claim in &known.refers {
             if let Some(referrers) = self.referred.get_mut(claim) {
                 referrers.remove(key);
                 if referrers.is_empty() {
@@ -116,18 +146,22 @@ impl SelfCheck {
                 }
             }
         }
-        self.judge(defines.iter().chain(refers));
+        self.judge(known);
     }
 
-    fn judge<'a>(&mut self, claims: impl Iterator<Item = &'a Claim>) {
-        for claim in claims {
-            let definers = self.defined.get(claim).map_or(0, Vec::len);
+    fn judge(&mut self, known: &Known) {
+        for claim in known.defines.iter().chain(&known.refers) {
+            let definers = self.definers(claim).len();
             if definers > 1 || (definers == 0 && self.referred.contains_key(claim)) {
                 self.wrong.insert(*claim);
             } else {
                 self.wrong.remove(claim);
             }
         }
+    }
+
+    fn definers(&self, claim: &Claim) -> &[EntityKey] {
+        self.defined.get(claim).map_or(&[], Definers::as_slice)
     }
 
     /// Whether nothing is wrong.
@@ -137,20 +171,21 @@ impl SelfCheck {
 
     /// Everything that is wrong. `look_up` gives the entities' values, from which the texts of the findings are read.
     pub fn findings(&self, look_up: impl Fn(&EntityKey) -> Option<Value>) -> Vec<Finding> {
-        let text = |key: &EntityKey, claim: &Claim| {
+        let told = |key: &EntityKey, claim: &Claim| {
             let found = look_up(key).map(|entity| claims(key, &entity)).unwrap_or_default();
             let mut all = found.defines.into_iter().chain(found.refers);
-            all.find(|(what, value)| digest(what, value) == *claim).map(|(_, value)| value).unwrap_or_default()
+            all.find(|(what, value)| digest(what, value) == *claim).unwrap_or_default()
         };
         let mut findings = Vec::new();
         for claim in &self.wrong {
-            if let Some(entities) = self.defined.get(claim).filter(|definers| definers.len() > 1) {
-                let value = entities.first().map(|key| text(key, claim)).unwrap_or_default();
-                findings.push(Finding::Duplicate { what: claim.what, value, entities: entities.clone() });
+            let entities = self.definers(claim);
+            if let [first, _, ..] = entities {
+                let (what, value) = told(first, claim);
+                findings.push(Finding::Duplicate { what, value, entities: entities.to_vec() });
             }
-            for entity in self.referred.get(claim).into_iter().flatten().filter(|_| !self.defined.contains_key(claim)) {
-                let value = text(entity, claim);
-                findings.push(Finding::Dangling { what: claim.what, value, entity: entity.clone() });
+            for entity in self.referred.get(claim).into_iter().flatten().filter(|_| entities.is_empty()) {
+                let (what, value) = told(entity, claim);
+                findings.push(Finding::Dangling { what, value, entity: entity.clone() });
             }
         }
         findings.sort();
@@ -169,10 +204,10 @@ impl SelfCheck {
 }
 
 fn digest(what: &'static str, value: &str) -> Claim {
-    Claim { what, value: Digest::of(value.as_bytes()) }
+    Digest::of_parts([what.as_bytes(), value.as_bytes()])
 }
 
-fn digested(claims: &[(&'static str, String)]) -> Vec<Claim> {
+fn digested(claims: &[(&'static str, String)]) -> Box<[Claim]> {
     claims.iter().map(|(what, value)| digest(what, value)).collect()
 }
 

@@ -4,16 +4,14 @@
 //!
 //! What is held back depends on the entities alone, not on their history.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use silverback_kong::self_check::{Finding, INSTANCE_NAME, SelfCheck};
 use silverback_kong::{EntityKey, Rendered};
 
-use crate::output::{Entity, Reason};
+use crate::output::Reason;
 use crate::source::Notes;
-
-type Entities = BTreeMap<EntityKey, Arc<Entity>>;
+use crate::store::{Entities, Kept};
 
 /// Holds entities back.
 #[derive(Default)]
@@ -68,12 +66,12 @@ impl Gate {
         let Some((key, entity)) = victim.and_then(|key| entities.remove_entry(key)) else { return };
         let nameless = is_instance_name(finding).then(|| without_instance_name(&key, &entity));
         let what = if nameless.is_some() { "goes without its instance_name" } else { "is left out" };
-        for maker in &entity.provenance {
+        for maker in entity.makers.iter() {
             let message = format!("{key} {what}, gateways would refuse everything because of it: {finding}");
             notes.error(&maker.object, "", Reason::Conflict, message);
         }
         self.check.replace(&key, nameless.as_ref().map(|entity| entity.rendered.value()).as_ref());
-        entities.extend(nameless.map(|entity| (key.clone(), Arc::new(entity))));
+        entities.extend(nameless.map(|entity| (key.clone(), entity)));
         self.held.entry(key).or_insert(entity);
     }
 
@@ -87,10 +85,10 @@ fn is_instance_name(finding: &Finding) -> bool {
     matches!(finding, Finding::Duplicate { what, .. } if *what == INSTANCE_NAME)
 }
 
-fn without_instance_name(key: &EntityKey, entity: &Entity) -> Entity {
+fn without_instance_name(key: &EntityKey, entity: &Kept) -> Kept {
     let mut value = entity.rendered.value();
     if let Some(fields) = value.as_object_mut() {
         fields.remove("instance_name");
     }
-    Entity { rendered: Rendered::of_value(key, &value), provenance: entity.provenance.clone() }
+    Kept { rendered: Rendered::of_value(key, &value), makers: entity.makers.clone() }
 }

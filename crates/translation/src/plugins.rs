@@ -256,7 +256,7 @@ pub(crate) struct Closed {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Bindings {
     /// Entities.
-    pub product: Product,
+    pub product: Arc<Product>,
     /// What is closed.
     pub closed: Closed,
     /// The plugins that are bound.
@@ -279,7 +279,7 @@ pub(crate) fn bindings(
     let mut bindings = Bindings::default();
     let service = plan.service.name.as_str();
     for (object, reference) in &plan.plugins {
-        let notes = &mut bindings.product.notes;
+        let notes = &mut Arc::make_mut(&mut bindings.product).notes;
         let (found, closed) = plugins.find_all(object, std::slice::from_ref(reference), view, notes);
         bindings.closed.service |= closed;
         let place = Relations { service: Some(service), ..Relations::default() };
@@ -290,7 +290,7 @@ pub(crate) fn bindings(
         for route in claimed.claim.routes.iter().filter(|route| !route.plugins.is_empty()) {
             let mut notes = Notes::default();
             let (found, closed) = plugins.find_all(&claimed.maker.object, &route.plugins, view, &mut notes);
-            bindings.product.notes.merge(notes);
+            Arc::make_mut(&mut bindings.product).notes.merge(notes);
             let name = &route.route.name;
             if closed {
                 bindings.closed.routes.insert(name.clone());
@@ -316,8 +316,9 @@ impl Bindings {
             let Some(spec) = plugins.spec(key, view) else { continue };
             for made in bind_at(key, &spec, place, &audiences.of(key, view), maker, view.settings) {
                 // Several Services behind one service may name the same plugin.
-                if !self.product.entities.iter().any(|known| known.key == made.key) {
-                    self.product.entities.push(made);
+                let entities = &mut Arc::make_mut(&mut self.product).entities;
+                if !entities.iter().any(|known| known.key == made.key) {
+                    entities.push(made);
                 }
             }
             self.plugins.insert(key.clone());

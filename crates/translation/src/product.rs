@@ -1,5 +1,7 @@
 //! What the last collections of the graph give: entities, with the objects they were made from, and what is wrong.
 
+use std::sync::Arc;
+
 use silverback_kong::{EntityKey, Rendered};
 
 use crate::source::{Maker, Notes};
@@ -21,7 +23,7 @@ pub(crate) struct Made {
     /// Its text.
     pub rendered: Rendered,
     /// What it was made from; sorted.
-    pub makers: Vec<Maker>,
+    pub makers: Arc<[Maker]>,
 }
 
 impl Made {
@@ -31,6 +33,6 @@ impl Made {
         let mut makers: Vec<Maker> = makers.into_iter().collect();
         makers.sort();
         makers.dedup();
-        Self { key, rendered, makers }
+        Self { key, rendered, makers: makers.into() }
     }
 }

@@ -1,5 +1,8 @@
 //! The object that something comes from: its reference, its tags, and what is wrong with it.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use silverback_kong::{limits, tags};
 use silverback_model::ObjectRef;
 use silverback_resources::types::{Meta, Named};
@@ -34,7 +37,7 @@ impl<'a> Source<'a> {
 
     /// The object with its uid.
     pub(crate) fn maker(&self) -> Maker {
-        Maker { object: self.reference(), uid: self.meta.uid.clone() }
+        Maker(Arc::new(Identity { object: self.reference(), uid: self.meta.uid.clone() }))
     }
 
     /// The tags of what is made from it, without those its users gave it.
@@ -70,11 +73,23 @@ impl<'a> Source<'a> {
 /// An object that an entity is made from. Its version is looked up when it is shown: a new version of an equal object
 /// makes nothing anew.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Maker {
+pub(crate) struct Maker(Arc<Identity>);
+
+/// What a maker is known by.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Identity {
     /// Which object.
     pub object: ObjectRef,
     /// Its uid; empty when it has none.
     pub uid: String,
+}
+
+impl Deref for Maker {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.0
+    }
 }
 
 /// Collects what is wrong.

@@ -2,10 +2,9 @@
 //!
 //! The only rule that looks at endpoints.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use silverback_incremental::Index;
+use silverback_incremental::{Index, Members};
 use silverback_kong::{Collection, EntityKey, limits};
 use silverback_model::ObjectKey;
 use silverback_resources::types::EndpointSlice;
@@ -36,7 +35,7 @@ fn endpoints(backend: &PlannedBackend, slices: &Index<ObjectKey, ObjectKey>, vie
     if backends::bypasses_endpoints(&service, view.class().service_upstream) {
         return vec![backends::service_endpoint(&service, &backend.port, view.settings)];
     }
-    let names: Arc<BTreeSet<ObjectKey>> = view.ctx.members(slices, &backend.service);
+    let names: Arc<Members<ObjectKey>> = view.ctx.members(slices, &backend.service);
     let slices: Vec<Arc<EndpointSlice>> =
         names.iter().filter_map(|name| view.ctx.get(&view.inputs.slices, name)).collect();
     backends::endpoints(&service, &backend.port, slices.iter().map(|slice| &**slice), view.settings.drain_support)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use silverback_incremental::{Ctx, Derived, Graph, Index};
+use silverback_incremental::{Ctx, Derived, Graph, Index, Members};
 use silverback_model::{Digest, ObjectKey};
 
 use super::Scope;
@@ -33,7 +33,7 @@ pub(super) struct CertificateIds {
 }
 
 impl CertificateIds {
-    fn secrets(&self, ctx: &Ctx<'_>, secrets: &BTreeSet<ObjectKey>) -> Vec<Arc<Used>> {
+    fn secrets(&self, ctx: &Ctx<'_>, secrets: &Members<ObjectKey>) -> Vec<Arc<Used>> {
         secrets.iter().filter_map(|secret| ctx.get(&self.used, secret)).collect()
     }
 
@@ -51,7 +51,7 @@ pub(super) fn add(
     claims: Derived<ClaimantKey, Claims>,
     plans: Derived<String, Plan>,
 ) -> Certificates {
-    let read = move |ctx: &Ctx<'_>, claimants: &BTreeSet<ClaimantKey>| -> Vec<(ClaimantKey, Arc<Claims>)> {
+    let read = move |ctx: &Ctx<'_>, claimants: &Members<ClaimantKey>| -> Vec<(ClaimantKey, Arc<Claims>)> {
         claimants.iter().filter_map(|key| Some((key.clone(), ctx.get(&claims, key)?))).collect()
     };
     let by_host = graph.index("claims by server name", &claims, |_, claims: &Claims| {
@@ -87,7 +87,7 @@ pub(super) fn add(
         let hosts =
             secrets.iter().flat_map(|secret| ctx.members(&hosts_by_secret, secret).iter().cloned().collect::<Vec<_>>());
         let hosts: BTreeSet<String> = hosts.collect();
-        let claimants: BTreeSet<ClaimantKey> = secrets
+        let claimants: Members<ClaimantKey> = secrets
             .iter()
             .flat_map(|secret| ctx.members(&by_secret, secret).iter().cloned().collect::<Vec<_>>())
             .collect();

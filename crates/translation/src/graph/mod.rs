@@ -22,10 +22,9 @@ mod plugins;
 mod ranks;
 mod statuses;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use silverback_incremental::{Ctx, Derived, Graph, Index};
+use silverback_incremental::{Ctx, Derived, Graph, Index, Members};
 use silverback_model::{Digest, ObjectKey};
 use silverback_resources::types::Gateway;
 
@@ -194,7 +193,7 @@ impl ServiceClaims {
     }
 
     /// The claims to a service, the senior first.
-    fn of(&self, ctx: &Ctx<'_>, name: &str, claimants: &BTreeSet<ClaimantKey>) -> Vec<Claimed> {
+    fn of(&self, ctx: &Ctx<'_>, name: &str, claimants: &Members<ClaimantKey>) -> Vec<Claimed> {
         let found = claimants.iter().filter_map(|key| Some((key, ctx.get(&self.claims, key)?)));
         let mut found: Vec<(&ClaimantKey, Arc<Claims>)> = found.collect();
         // HTTPRoutes that share a service come by name: none of them is more its owner than another.
