@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use silverback_kong::Document;
+use silverback_kong::{Collection, Document, EntityKey};
 use silverback_resources::manifest;
 use silverback_translation::{ObjectStatus, Translator};
 use silverback_translator::TranslationArgs;
@@ -41,6 +41,11 @@ pub(crate) struct RenderArgs {
     /// objects are taken as they are written.
     #[arg(long)]
     complete: bool,
+
+    /// Show why an entity is what it is, instead of the configuration: the objects it was made from, then the rules
+    /// that made it with all that they read, and all that they looked for and did not find.
+    #[arg(long, value_name = "COLLECTION/NAME", conflicts_with = "show_status")]
+    explain: Option<String>,
 
     /// Fail when something could not be translated.
     #[arg(long)]
@@ -91,7 +96,11 @@ impl RenderArgs {
         for diagnostic in translator.diagnostics().flat_map(|(_, all)| all) {
             problems.tell(&diagnostic.to_string());
         }
-        let text = if self.show_status { self.statuses(&translator)? } else { self.document(&translator)? };
+        let text = match &self.explain {
+            Some(entity) => explanation(entity, &translator)?,
+            None if self.show_status => self.statuses(&translator)?,
+            None => self.document(&translator)?,
+        };
         std::io::stdout().write_all(text.as_bytes()).context("standard output")?;
         Ok(problems.count == 0)
     }
@@ -99,8 +108,8 @@ impl RenderArgs {
 
 impl RenderArgs {
     fn document(&self, translator: &Translator) -> anyhow::Result<String> {
-        let entities = translator.entities().iter();
-        let document: Document = entities.map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();
+        let entities = translator.entities().into_iter();
+        let document: Document = entities.map(|(key, entity)| (key, entity.rendered.clone())).collect();
         Ok(match self.output {
             Form::Yaml => document.to_yaml()?,
             Form::Json => document.to_json()? + "\n",
@@ -116,6 +125,23 @@ impl RenderArgs {
             Form::Json => serde_json::to_string_pretty(&statuses)? + "\n",
         })
     }
+}
+
+/// Why an entity is what it is, e.g. `services/shop.web.80`.
+fn explanation(entity: &str, translator: &Translator) -> anyhow::Result<String> {
+    let (collection, name) =
+        entity.split_once('/').context("--explain: write COLLECTION/NAME, e.g. services/web.80")?;
+    let key = EntityKey::new(Collection::from(collection), name);
+    let in_words = || format!("--explain {entity}: there is no such entity; the names are those of the configuration");
+    let (found, trace) = (translator.entity(&key), translator.trace(&key).with_context(in_words)?);
+    let mut text = format!("{entity}\n");
+    match found {
+        Some(found) => {
+            text.extend(found.provenance.iter().map(|maker| format!("  is made from {}\n", maker.object)));
+        }
+        None => text.push_str("  is held back: see the diagnostics of its objects\n"),
+    }
+    Ok(text + "\n" + &trace.to_string())
 }
 
 /// The schemas in a folder, or in the folder `plugins` within it.

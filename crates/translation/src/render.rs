@@ -33,7 +33,8 @@ pub fn render(
     minute: u64,
 ) -> (Document, Vec<Diagnostic>) {
     let translator = translate(objects, settings, leave_out, minute);
-    let document = translator.entities().iter().map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();
+    let document =
+        translator.entities().into_iter().map(|(key, entity)| (key.clone(), entity.rendered.clone())).collect();
     let diagnostics = translator.diagnostics().flat_map(|(_, all)| all).collect();
     (document, diagnostics)
 }

@@ -38,7 +38,7 @@ pub fn own() -> PathBuf {
 fn output(objects: &[Value], settings: &Settings) -> Value {
     let translator = translate(objects, settings, &[], MINUTE);
     let said: Vec<String> = translator.diagnostics().flat_map(|(_, all)| all).map(|it| it.to_string()).collect();
-    let entities = translator.entities().iter().map(|(key, entity)| (key.clone(), entity.rendered.clone()));
+    let entities = translator.entities().into_iter().map(|(key, entity)| (key.clone(), entity.rendered.clone()));
     let document: silverback_kong::Document = entities.collect();
     let mut output = json!({"config": document.value(), "diagnostics": said});
     let statuses = translator.statuses().iter();

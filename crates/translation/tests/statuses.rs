@@ -242,7 +242,8 @@ fn only_services_and_plugins_can_be_referred_to() {
     let translator = translated(&[route]);
     assert_eq!(parent(&status_in(&translator, "HTTPRoute", "r"))[1], "ResolvedRefs=False/InvalidKind");
     // "the filter MUST NOT be skipped. Instead, requests … MUST receive a HTTP error response."
-    let service = translator.entities().iter().find(|(key, _)| key.to_string() == "services/httproute.n.r.0").unwrap();
+    let service =
+        translator.entities().into_iter().find(|(key, _)| key.to_string() == "services/httproute.n.r.0").unwrap();
     assert_eq!(service.1.rendered.value()["routes"][0]["plugins"][0]["config"]["status_code"], 500);
 }
 
@@ -572,7 +573,7 @@ fn routes_attach_to_sets_apart_from_their_gateway() {
     assert_eq!(parent(&status_in(&translator, "HTTPRoute", "r")), FINE);
     assert_eq!(status_in(&translator, "ListenerSet", "x")["listeners"][0]["attachedRoutes"], 1);
     assert_eq!(status_in(&translator, "Gateway", "g")["listeners"][0]["attachedRoutes"], 0);
-    let service = translator.entities().iter().find(|(key, _)| key.to_string().starts_with("services/")).unwrap();
+    let service = translator.entities().into_iter().find(|(key, _)| key.to_string().starts_with("services/")).unwrap();
     assert_eq!(service.1.rendered.value()["routes"][0]["hosts"], json!(["x.test"]));
 }
 
@@ -616,7 +617,7 @@ fn a_policy_is_accepted_for_its_gateway() {
         (&json!("Gateway"), &json!("g"))
     );
     let value = |prefix: &str| {
-        let found = translator.entities().iter().find(|(key, _)| key.to_string().starts_with(prefix)).unwrap();
+        let found = translator.entities().into_iter().find(|(key, _)| key.to_string().starts_with(prefix)).unwrap();
         found.1.rendered.value()
     };
     let (service, authority) = (value("services/"), value("ca_certificates/"));
@@ -664,7 +665,7 @@ fn authorities_must_be_ones() {
     let some_bad = ["Accepted=True/Accepted", "ResolvedRefs=False/InvalidCACertificateRef"];
     assert_eq!(policed(&[authority("ca"), policy("p", 1, some)], "p"), some_bad);
     let translator = translated(&[route(json!([rule()])), policy("p", 1, trusting("none"))]);
-    let service = translator.entities().iter().find(|(key, _)| key.to_string().starts_with("services/")).unwrap();
+    let service = translator.entities().into_iter().find(|(key, _)| key.to_string().starts_with("services/")).unwrap();
     assert_eq!(service.1.rendered.value()["plugins"][0]["config"]["status_code"], 502);
 }
 
