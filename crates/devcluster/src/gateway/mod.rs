@@ -36,13 +36,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub use crate::listener::{StartError, Tls};
 pub use faults::{Faults, FixedAnswer, On};
 pub use posts::Post;
-pub use server::StartError;
-pub use settings::{LoadTime, RouterFlavor, Settings, Tls};
+pub use settings::{LoadTime, RouterFlavor, Settings};
 pub use state::Accepted;
 
-use server::Listener;
+use crate::listener::Listener;
+use server::{Server, Side};
 use state::Shared;
 
 /// Starts stand-in gateways; see the module's documentation.
@@ -57,10 +58,10 @@ impl StandInGateway {
     /// When an address cannot be bound or the TLS material cannot be read.
     pub async fn start(settings: Settings) -> Result<GatewayHandle, StartError> {
         let shared = Arc::new(Shared::new(settings));
-        let tls = shared.settings.tls.as_ref().map(server::tls_acceptor).transpose()?;
-        let admin = Listener::start(shared.settings.admin_addr, tls, Arc::clone(&shared), server::Side::Admin).await?;
-        let status =
-            Listener::start(shared.settings.status_addr, None, Arc::clone(&shared), server::Side::Status).await?;
+        let side = |side| Server { shared: Arc::clone(&shared), side };
+        let (settings, tls) = (&shared.settings, shared.settings.tls.as_ref());
+        let admin = Listener::start(settings.admin_addr, tls, side(Side::Admin)).await?;
+        let status = Listener::start(settings.status_addr, None, side(Side::Status)).await?;
         Ok(GatewayHandle { shared, admin, status })
     }
 }
@@ -78,8 +79,8 @@ pub enum Restart {
 #[derive(Debug)]
 pub struct GatewayHandle {
     shared: Arc<Shared>,
-    admin: Listener,
-    status: Listener,
+    admin: Listener<Server>,
+    status: Listener<Server>,
 }
 
 impl GatewayHandle {

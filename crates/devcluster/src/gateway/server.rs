@@ -1,7 +1,6 @@
-//! Sockets: listening, TLS, reading requests, cutting answers. It never knows what a path means.
+//! HTTP at a connection: reading requests, cutting answers. It never knows what a path means.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,41 +12,16 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use super::admin::{self, Request};
 use super::answer::Answer;
 use super::hash;
 use super::posts::Post;
-use super::settings::Tls;
 use super::state::Shared;
-
-/// Why a gateway did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The address is taken, or is none of this machine.
-    #[error("the stand-in gateway cannot listen on {addr}: {source}; choose port 0 for any free one")]
-    Listen {
-        /// The address asked for.
-        addr: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The TLS settings are unusable.
-    #[error("the stand-in gateway's TLS {part} cannot be used: {reason}")]
-    Tls {
-        /// Which part of the settings.
-        part: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
+use crate::listener::Serve;
 
 /// Which of the two listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,92 +30,16 @@ pub(crate) enum Side {
     Status,
 }
 
-/// One address and the task that serves it while it is open.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    addr: SocketAddr,
-    server: Server,
-    accepting: Mutex<JoinSet<()>>,
-}
-
+/// Serves one side of a gateway.
 #[derive(Clone)]
-struct Server {
-    tls: Option<TlsAcceptor>,
-    shared: Arc<Shared>,
-    side: Side,
+pub(crate) struct Server {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) side: Side,
 }
 
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("side", &self.side).finish_non_exhaustive()
-    }
-}
-
-impl Listener {
-    pub(crate) async fn start(
-        addr: SocketAddr,
-        tls: Option<TlsAcceptor>,
-        shared: Arc<Shared>,
-        side: Side,
-    ) -> Result<Self, StartError> {
-        let listener = bind(addr).await?;
-        let addr = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
-        let server = Server { tls, shared, side };
-        let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, server.clone()));
-        Ok(Self { addr, server, accepting: Mutex::new(accepting) })
-    }
-
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// Stops listening and drops every connection, with the loads under way on them.
-    pub(crate) async fn close(&self) {
-        self.accepting.lock().await.shutdown().await;
-    }
-
-    /// Listens again on the same address; nothing happens when it still does.
-    pub(crate) async fn open(&self) -> Result<(), StartError> {
-        let mut accepting = self.accepting.lock().await;
-        if accepting.is_empty() {
-            let listener = bind(self.addr).await?;
-            accepting.spawn(accept(listener, self.server.clone()));
-        }
-        Ok(())
-    }
-}
-
-async fn bind(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })
-}
-
-/// Serves until aborted; its connections end with it.
-async fn accept(listener: TcpListener, server: Server) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve(stream, server.clone()));
-                }
-                // Out of file descriptors, or a peer gone before it was accepted: others may fare better.
-                Err(_) => tokio::task::yield_now().await,
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-async fn serve(stream: TcpStream, server: Server) {
-    let _ = stream.set_nodelay(true);
-    match server.tls.clone() {
-        None => serve_http(stream, server).await,
-        Some(tls) => {
-            if let Ok(stream) = tls.accept(stream).await {
-                serve_http(stream, server).await;
-            }
-        }
+impl Serve for Server {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        serve_http(stream, self).await;
     }
 }
 
@@ -328,35 +226,4 @@ impl Body for Cuttable {
         let size = self.rest.as_ref().map_or(0, Bytes::len);
         SizeHint::with_exact(size as u64)
     }
-}
-
-pub(crate) fn tls_acceptor(tls: &Tls) -> Result<TlsAcceptor, StartError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let bad =
-        |part: &'static str| move |reason: &dyn std::fmt::Display| StartError::Tls { part, reason: reason.to_string() };
-    let chain = certificates(&tls.cert_pem).map_err(|error| bad("certificate")(&error))?;
-    let key = PrivateKeyDer::from_pem_slice(tls.key_pem.as_bytes()).map_err(|error| bad("key")(&error))?;
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| bad("versions")(&error))?;
-    let builder = match &tls.client_ca_pem {
-        None => builder.with_no_client_auth(),
-        Some(pem) => {
-            let mut roots = rustls::RootCertStore::empty();
-            for certificate in certificates(pem).map_err(|error| bad("client CA")(&error))? {
-                roots.add(certificate).map_err(|error| bad("client CA")(&error))?;
-            }
-            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|error| bad("client CA")(&error))?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| bad("certificate")(&error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).collect()
 }

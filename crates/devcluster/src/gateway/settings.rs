@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::listener::Tls;
+
 /// Kong's `router_flavor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RouterFlavor {
@@ -25,23 +27,6 @@ impl RouterFlavor {
             Self::Traditional => "traditional",
             Self::Expressions => "expressions",
         }
-    }
-}
-
-/// Makes the Admin API speak TLS. All PEM text.
-#[derive(Clone)]
-pub struct Tls {
-    /// The certificate chain the gateway shows.
-    pub cert_pem: String,
-    /// Its private key.
-    pub key_pem: String,
-    /// When given, clients must show a certificate signed by one of these.
-    pub client_ca_pem: Option<String>,
-}
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("client_ca", &self.client_ca_pem.is_some()).finish_non_exhaustive()
     }
 }
 
