@@ -5,6 +5,8 @@
 mod story;
 
 mod bad_input;
+mod demo;
+mod devcluster;
 mod election;
 mod hops;
 mod losing_nothing;

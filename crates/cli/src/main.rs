@@ -1,11 +1,13 @@
 //! The `silverback` binary: everything in one process, and tools for people.
 
 mod bench;
+mod demo;
 mod dial;
 mod explain;
 mod kic_table;
 mod render;
 mod run;
+mod single;
 mod status;
 
 use std::process::ExitCode;
@@ -22,8 +24,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show it all on this machine: a cluster, a shop, gateways, two replicas of each service, and what breaks.
+    Demo(demo::DemoArgs),
     /// Run watcher, translator and pusher in one process.
     Run(Box<run::RunArgs>),
+    /// Run a watcher alone.
+    Watcher(Box<single::Watcher>),
+    /// Run a translator alone.
+    Translator(Box<single::Translator>),
+    /// Run a pusher alone.
+    Pusher(Box<single::Pusher>),
     /// Translate manifests into Kong's declarative configuration, offline.
     Render(render::RenderArgs),
     /// Tell how services, leader and gateways are. Ends with 1 where anything is not well.
@@ -49,10 +59,14 @@ fn main() -> ExitCode {
         Err(error) => error.format(&mut Cli::command()).exit(),
     };
     match cli.command {
+        Command::Demo(args) => demo::run(&args),
         Command::Run(args) => match matches.subcommand_matches("run") {
             Some(given) => run::run(*args, given),
             None => ExitCode::FAILURE,
         },
+        Command::Watcher(args) => args.run(),
+        Command::Translator(args) => args.run(),
+        Command::Pusher(args) => args.run(),
         Command::Render(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Explain(args) => args.run(),

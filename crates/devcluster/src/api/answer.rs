@@ -44,12 +44,12 @@ pub(crate) async fn answer(shared: &Arc<Shared>, request: &Request) -> Outcome<A
         "version" if read => return Ok(Answer::ok(discovery::version())),
         _ => {}
     }
+    if path.starts_with("api/v1/watch/") || path.split('/').nth(3) == Some("watch") {
+        return Err(Failure::not_done("watches by path; ask for ?watch=1"));
+    }
     let Some(target) = Target::parse(path) else {
         return if read { discover(shared, path, request) } else { Err(Failure::no_path()) };
     };
-    if target.plural == "watch" {
-        return Err(Failure::not_done("watches by path; ask for ?watch=1"));
-    }
     let kind = shared.kind(&target)?;
     if !matches!(target.subresource.as_str(), "" | "status") {
         return Err(Failure::not_done(&format!("the subresource {}", target.subresource)));

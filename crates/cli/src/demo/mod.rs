@@ -1,0 +1,122 @@
+//! `silverback demo`: a cluster, a shop, gateways and two replicas of each service on this machine, and what becomes of
+//! them when things break.
+
+mod events;
+mod plan;
+mod screen;
+mod services;
+mod story;
+mod world;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use silverback_devcluster::control::Control;
+use silverback_service::{CancellationToken, shutdown, values};
+
+use plan::{Plan, Replica, Service};
+use screen::{Screen, Tone};
+use services::Running;
+use story::Story;
+use world::World;
+
+/// Flags of `silverback demo`.
+#[derive(clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Listen on this many ports above the usual ones, instead of on the first that are free.
+    #[arg(long, value_name = "N")]
+    port_offset: Option<u16>,
+
+    /// Stay up only this long after everything was shown.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    exit_after: Option<Duration>,
+}
+
+/// Runs until it is stopped.
+pub(crate) fn run(args: &DemoArgs) -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(demo(args)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
+    let stop = shutdown::on_signal()?;
+    let screen = Arc::new(Screen::new());
+    let (plan, _claim) = Plan::choose(args.port_offset)?;
+    let world = World::start(plan).await?;
+    let control = Control::start(plan.control(), Arc::clone(&world.api), Arc::clone(&world.gateways)).await?;
+    screen.say(Tone::Step, "cluster", &format!("a Kubernetes API in memory at {}", world.api.url()));
+    for (place, gateway) in world.gateways.iter().enumerate() {
+        let text = format!("a stand-in for Kong, empty, Admin API at {}", gateway.admin_url());
+        screen.say(Tone::Step, &format!("gateway-{}", place + 1), &text);
+    }
+    let telling = events::tell(&screen, &world.api, &world.gateways);
+    let mut services = Vec::new();
+    let story = Story { screen: &screen, world: &world, plan, services: &mut services };
+    let told = story.tell(&stop).await;
+    if told.is_ok() && !stop.is_cancelled() {
+        stay(args, &screen, &world, plan, &control, &stop).await?;
+    }
+    drop(telling);
+    stop_all(&screen, &mut services).await;
+    told
+}
+
+async fn stay(
+    args: &DemoArgs,
+    screen: &Screen,
+    world: &World,
+    plan: Plan,
+    control: &Control,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    // What happened last is told first.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    screen.print(&invitation(&world.kubeconfig("you")?.display().to_string(), plan, &control.url()));
+    match args.exit_after {
+        None => stop.cancelled().await,
+        Some(time) => {
+            let _ = tokio::time::timeout(time, stop.cancelled()).await;
+        }
+    }
+    Ok(())
+}
+
+async fn stop_all(screen: &Screen, services: &mut [Running]) {
+    screen.say(Tone::Step, "demo", "stopping");
+    screen.waiting("the services to stop", services::stop_all(services)).await;
+    screen.say(Tone::Step, "demo", "everything is stopped");
+}
+
+/// What people can do with it.
+fn invitation(kubeconfig: &str, plan: Plan, control: &str) -> String {
+    let grpc = |service| plan.grpc(service, Replica::A);
+    let (translator, pusher) = (grpc(Service::Translator), grpc(Service::Pusher));
+    let gateway = plan.admin(1);
+    format!(
+        "
+Everything stays up until Ctrl-C. Try, in another terminal, and see here what comes of it:
+
+  export KUBECONFIG={kubeconfig}
+  kubectl get ingresses,httproutes,kongplugins,leases -A
+  kubectl -n shop annotate ingress cart konghq.com/strip-path=true
+  kubectl apply --validate=false -f FILE
+
+  curl http://{gateway}/routes                             what the first gateway holds
+  grpcurl -plaintext {translator} silverback.v1.Config/ListEntities
+  grpcurl -plaintext {pusher} silverback.v1.Gateways/ListGateways
+
+  curl -X POST {control}/gateways/1/hang    break something; GET {control} lists what
+
+The Lease is shorter here than in production, so that a hand-over shows in seconds. Logs are beside the kubeconfig.
+"
+    )
+}
