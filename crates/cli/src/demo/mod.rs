@@ -80,7 +80,7 @@ async fn stay(
 ) -> anyhow::Result<()> {
     // What happened last is told first.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    screen.print(&invitation(&world.kubeconfig("you")?.display().to_string(), plan, &control.url()));
+    screen.print(&invitation(&world.environment(plan)?.display().to_string(), plan, &control.url()));
     match args.exit_after {
         None => stop.cancelled().await,
         Some(time) => {
@@ -97,7 +97,7 @@ async fn stop_all(screen: &Screen, services: &mut [Running]) {
 }
 
 /// What people can do with it.
-fn invitation(kubeconfig: &str, plan: Plan, control: &str) -> String {
+fn invitation(environment: &str, plan: Plan, control: &str) -> String {
     let grpc = |service| plan.grpc(service, Replica::A);
     let (translator, pusher) = (grpc(Service::Translator), grpc(Service::Pusher));
     let gateway = plan.admin(1);
@@ -105,18 +105,21 @@ fn invitation(kubeconfig: &str, plan: Plan, control: &str) -> String {
         "
 Everything stays up until Ctrl-C. Try, in another terminal, and see here what comes of it:
 
-  export KUBECONFIG={kubeconfig}
+  . {environment}
+  silverback status
+  silverback explain Ingress/shop/cart
   kubectl get ingresses,httproutes,kongplugins,leases -A
   kubectl -n shop annotate ingress cart konghq.com/strip-path=true
   kubectl apply --validate=false -f FILE
 
-  curl http://{gateway}/routes                             what the first gateway holds
+  curl http://{gateway}/routes
   grpcurl -plaintext {translator} silverback.v1.Config/ListEntities
   grpcurl -plaintext {pusher} silverback.v1.Gateways/ListGateways
 
-  curl -X POST {control}/gateways/1/hang    break something; GET {control} lists what
+  curl {control}     lists what can be broken, e.g.
+  curl -X POST {control}/gateways/1/hang
 
-The Lease is shorter here than in production, so that a hand-over shows in seconds. Logs are beside the kubeconfig.
+The Lease is shorter here than in production, so that a hand-over shows in seconds. Logs are beside the first file.
 "
     )
 }

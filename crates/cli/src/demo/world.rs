@@ -1,6 +1,7 @@
 //! What Silverback works for in the demo: an API server that holds the shop, and gateways. It never knows Silverback's
 //! services.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -11,7 +12,7 @@ use silverback_resources::registry::{self, Kind, Origin, Scope};
 use silverback_resources::{crds, manifest};
 use tempfile::TempDir;
 
-use super::plan::{GATEWAYS, Plan};
+use super::plan::{GATEWAYS, Plan, Replica, Service};
 
 /// The shop, as it lies in examples/shop.
 const SHOP: [(&str, &str); 8] = [
@@ -58,6 +59,20 @@ impl World {
     pub(super) fn kubeconfig(&self, client: &str) -> anyhow::Result<PathBuf> {
         let path = self.folder.path().join(format!("{client}.kubeconfig"));
         std::fs::write(&path, self.api.kubeconfig(client)).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+
+    /// Writes what a shell sources to try things: where everything is, and this program as `silverback`.
+    pub(super) fn environment(&self, plan: Plan) -> anyhow::Result<PathBuf> {
+        let urls = |service| Replica::BOTH.map(|replica| format!("http://{}", plan.grpc(service, replica))).join(",");
+        let program = std::env::current_exe().context("finding this program")?;
+        let mut text = format!("export KUBECONFIG='{}'\n", self.kubeconfig("you")?.display());
+        for service in Service::ALL {
+            let _ = writeln!(text, "export CONTROLLER_{}_URL='{}'", service.name().to_uppercase(), urls(service));
+        }
+        let _ = writeln!(text, "silverback() {{ '{}' \"$@\"; }}", program.display());
+        let path = self.folder.path().join("env");
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
         Ok(path)
     }
 

@@ -92,7 +92,7 @@ impl Call<'_> {
         match self.request.method {
             Method::GET if collection || self.request.query.is_true("watch") => self.list(),
             Method::GET => self.get(),
-            Method::POST if collection && self.kind.namespaced == !self.target.namespace.is_empty() => self.create(),
+            Method::POST if collection && self.kind.namespaced != self.target.namespace.is_empty() => self.create(),
             Method::PUT if !collection => self.update(),
             Method::PATCH if !collection => self.patch(),
             Method::DELETE if !collection && object => self.delete(),
