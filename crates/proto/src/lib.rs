@@ -2,6 +2,8 @@
 //!
 //! Knows no transport and no rule.
 
+#[cfg(test)]
+mod compat;
 mod convert;
 
 pub use convert::{
