@@ -14,6 +14,7 @@ mod outage;
 mod pipeline;
 mod processes;
 mod reflection;
+mod replicas;
 mod secrecy;
 mod status;
 mod telemetry;

@@ -1,5 +1,6 @@
 //! What scenarios are told with.
 
+mod chronicle;
 mod cluster;
 mod crowd;
 mod folder;
@@ -10,6 +11,7 @@ mod services;
 
 use std::time::Duration;
 
+pub(crate) use chronicle::Chronicle;
 pub(crate) use cluster::Cluster;
 pub(crate) use crowd::Crowd;
 pub(crate) use folder::Folder;

@@ -148,6 +148,13 @@ impl Service {
         .await
     }
 
+    /// What /metrics says of a series, e.g. `x_total{y="z"}`; 0 while there is none.
+    pub(crate) async fn counts(&self, series: &str) -> anyhow::Result<f64> {
+        let text = self.metrics().await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(value.map_or(Ok(0.0), str::parse)?)
+    }
+
     /// Waits for its end, which must be a refusal, and gives what it said.
     pub(crate) async fn refuses(&self) -> anyhow::Result<String> {
         let status = self.process.wait_exit(SOON).await?;
