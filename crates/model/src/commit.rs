@@ -1,10 +1,11 @@
 //! Commits: a config that is whole, with the names of everything it was made from.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Frontiers, Generation, Lineage, SetDigest};
+use crate::{CollectionId, Digest, Frontiers, Generation, Lineage, SetDigest};
 
 /// Everything that decides a config: equal inputs give equal configs at every replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ pub struct Inputs {
     pub lineage: Lineage,
     /// How far each collection was known.
     pub frontiers: Frontiers,
+    /// What each collection held.
+    pub digests: BTreeMap<CollectionId, SetDigest>,
     /// Digest of the translation settings.
     pub settings: Digest,
     /// Version of the software that translated.

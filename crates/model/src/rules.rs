@@ -101,20 +101,23 @@ pub fn history_went_back(asked: &Version, api_server: &Version) -> bool {
 }
 
 /// May a pusher that holds `held` take `next`? Only if `next` has seen every change that `held` was made from, in
-/// every collection, so that a gateway is never set back in time.
+/// every collection, so that a gateway is never set back in time. A collection that holds the same has nothing to be set
+/// back in, however long ago it was looked at.
 ///
 /// Inputs of two lineages cannot be compared; then the answer is yes, since the old lineage no longer exists.
 pub fn may_follow(held: &Inputs, next: &Inputs) -> bool {
-    held.lineage != next.lineage
-        || held.frontiers.0.iter().all(|(collection, frontier)| next.frontiers.get(collection).seen >= frontier.changed)
+    let same = |collection| held.digests.get(collection).is_some_and(|it| next.digests.get(collection) == Some(it));
+    let seen = |(collection, frontier): (_, &Frontier)| {
+        next.frontiers.get(collection).seen >= frontier.changed || same(collection)
+    };
+    held.lineage != next.lineage || held.frontiers.0.iter().all(seen)
 }
 
 /// Were two commits made from the same objects, at the same minute, by the same software with the same settings?
-///
-/// Frontiers need not be equal: where each side has seen every change of the other, nothing altered in between.
 pub fn same_inputs(a: &Inputs, b: &Inputs) -> bool {
     let rest = |inputs: &Inputs| (inputs.settings, inputs.feedback, inputs.minute);
-    a.lineage == b.lineage && rest(a) == rest(b) && a.software == b.software && may_follow(a, b) && may_follow(b, a)
+    let told = !a.digests.is_empty();
+    told && a.digests == b.digests && a.lineage == b.lineage && rest(a) == rest(b) && a.software == b.software
 }
 
 /// Same inputs must give equal configs; a pair of commits that breaks this is a defect worth a counter.
@@ -180,21 +183,27 @@ mod tests {
 
     #[test]
     fn commits_of_the_same_objects_must_agree_though_one_has_seen_further() {
-        let commit = |seen, changed, content| Commit {
-            inputs: inputs(seen, changed),
+        let commit = |seen, objects, content| Commit {
+            inputs: holding(inputs(seen, 5), objects),
             content: SetDigest(Digest(content)),
             ..Commit::default()
         };
-        assert!(!agree(&commit(9, 5, 1), &commit(7, 5, 2)), "nothing changed after 5");
-        assert!(agree(&commit(9, 8, 1), &commit(7, 5, 2)), "one has not seen 8");
-        assert!(agree(&commit(9, 5, 1), &commit(7, 5, 1)));
+        assert!(!agree(&commit(9, 1, 1), &commit(7, 1, 2)));
+        assert!(agree(&commit(9, 1, 1), &commit(7, 1, 1)));
+        assert!(agree(&commit(9, 1, 1), &commit(7, 2, 2)), "they were made from different objects");
+        let untold = Commit { inputs: inputs(9, 5), ..commit(9, 1, 2) };
+        assert!(agree(&untold, &Commit { content: SetDigest(Digest(3)), ..untold.clone() }), "who knows?");
+    }
+
+    fn holding(inputs: Inputs, objects: u128) -> Inputs {
+        Inputs { digests: [(CollectionId::all("Service"), SetDigest(Digest(objects)))].into(), ..inputs }
     }
 
     #[test]
-    fn nothing_is_derived_from_what_was_never_whole() {
-        let whole = Completeness::Whole { stale: true };
-        assert!(may_derive([whole, Completeness::Absent]));
-        assert!(!may_derive([whole, Completeness::Never]));
+    fn a_collection_that_holds_the_same_sets_nothing_back() {
+        // One listed it at 9, which dates everything; the other at 6, and nothing happened since.
+        assert!(may_follow(&holding(inputs(9, 9), 1), &holding(inputs(6, 6), 1)));
+        assert!(!may_follow(&holding(inputs(9, 9), 1), &holding(inputs(6, 6), 2)));
     }
 
     fn inputs(seen: u64, changed: u64) -> Inputs {

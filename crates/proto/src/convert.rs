@@ -6,6 +6,7 @@ use silverback_model::{
     CollectionId, Commit, Cursor, Digest, Frontier, Frontiers, Generation, Inputs, Lineage, ObjectKey, ObjectRef,
     Provenance, SetDigest, Version,
 };
+use std::collections::BTreeMap;
 
 use crate::v1;
 
@@ -163,6 +164,7 @@ impl From<&Inputs> for v1::Inputs {
         let frontiers = inputs.frontiers.0.iter().map(|(collection, frontier)| v1::CollectionFrontier {
             collection: Some(collection.into()),
             frontier: Some(frontier.into()),
+            digest: inputs.digests.get(collection).map(SetDigest::to_string).unwrap_or_default(),
         });
         Self {
             lineage: inputs.lineage.to_string(),
@@ -178,14 +180,20 @@ impl From<&Inputs> for v1::Inputs {
 impl TryFrom<v1::Inputs> for Inputs {
     type Error = InvalidFrame;
     fn try_from(inputs: v1::Inputs) -> Result<Self, Self::Error> {
-        let mut frontiers = Frontiers::default();
+        let (mut frontiers, mut digests) = (Frontiers::default(), BTreeMap::new());
         for entry in inputs.frontiers {
             let collection = entry.collection.ok_or(InvalidFrame::missing("inputs.frontiers.collection"))?;
-            frontiers.0.insert(collection.into(), frontier_from_wire(entry.frontier)?);
+            let collection = CollectionId::from(collection);
+            if !entry.digest.is_empty() {
+                let held = SetDigest(digest("inputs.frontiers.digest", &entry.digest)?);
+                digests.insert(collection.clone(), held);
+            }
+            frontiers.0.insert(collection, frontier_from_wire(entry.frontier)?);
         }
         Ok(Self {
             lineage: Lineage(inputs.lineage),
             frontiers,
+            digests,
             settings: digest("inputs.settings", &inputs.settings)?,
             software: inputs.software,
             feedback: digest("inputs.feedback", &inputs.feedback)?,
@@ -240,11 +248,13 @@ mod tests {
     #[test]
     fn a_commit_survives_the_wire() {
         let frontier = Frontier { seen: Version::from_counter(12), changed: Version::from_counter(9) };
+        let secrets = CollectionId::in_namespace("Secret", "shop");
         let commit = Commit {
             generation: Generation(7),
             inputs: Inputs {
                 lineage: Lineage("l".into()),
-                frontiers: Frontiers([(CollectionId::in_namespace("Secret", "shop"), frontier)].into()),
+                frontiers: Frontiers([(secrets.clone(), frontier)].into()),
+                digests: [(secrets, SetDigest(Digest::of(b"d")))].into(),
                 settings: Digest::of(b"s"),
                 software: "1.2.3".into(),
                 feedback: Digest::of(b"f"),

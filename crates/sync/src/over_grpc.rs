@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::Stream;
-use silverback_model::{CollectionId, Commit, Digest, Lineage, ObjectKey, SetDigest, Version};
+use silverback_model::{
+    CollectionId, Commit, Digest, Frontier, Frontiers, Inputs, Lineage, ObjectKey, SetDigest, Version,
+};
 use silverback_proto::v1;
 use silverback_proto::v1::config_server::{Config, ConfigServer};
 use silverback_proto::v1::state_server::{State, StateServer};
@@ -227,7 +229,10 @@ async fn translators_that_make_different_things_of_the_same_objects_are_told_of(
         let item = Item::new(key(1), Version::from_counter(1), body);
         let content = SetDigest::of([item.digest()]);
         publisher.apply(&services(), Change::Replace { items: vec![item], version: Version::from_counter(1) });
-        publisher.commit_as(Commit { content, entities: 1, ..Commit::default() });
+        let frontiers = Frontiers([(services(), Frontier::default())].into());
+        let digests = [(services(), SetDigest(Digest(5)))].into();
+        let inputs = Inputs { frontiers, digests, ..Inputs::default() };
+        publisher.commit_as(Commit { inputs, content, entities: 1, ..Commit::default() });
         Watcher::serve(SharedPublisher::new(publisher))
     };
     let (a, b) = (translator("this").await, translator("that").await);

@@ -95,11 +95,12 @@ impl Publisher {
         if let Some(commit) = self.commit() {
             return commit.clone();
         }
-        let known = self.collections.iter().filter(|(_, collection)| collection.state != State::Starting);
-        let frontiers = known.map(|(id, collection)| (id.clone(), collection.frontier.clone())).collect();
+        let known = || self.collections.iter().filter(|(_, collection)| collection.state != State::Starting);
+        let frontiers = known().map(|(id, collection)| (id.clone(), collection.frontier.clone())).collect();
         let inputs = Inputs {
             lineage: self.lineage.clone(),
             frontiers: Frontiers(frontiers),
+            digests: known().map(|(id, collection)| (id.clone(), collection.digest)).collect(),
             settings: self.trim,
             ..Inputs::default()
         };

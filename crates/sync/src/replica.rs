@@ -164,16 +164,25 @@ impl Replica {
         if let Mode::PerCommit = self.mode {
             return self.commit.clone().unwrap_or_default();
         }
-        let (settings, lineage) = (self.first().map(|held| held.trim).unwrap_or_default(), self.lineage());
-        let inputs = Inputs { lineage, frontiers: self.frontiers(), settings, ..Inputs::default() };
+        let settings = self.first().map(|held| held.trim).unwrap_or_default();
+        let inputs = Inputs { settings, ..self.inputs() };
         let content = SetDigest::of(self.collections.values().map(|held| held.digest.0));
         Commit { inputs, content, entities: self.len() as u64, ..Commit::default() }
     }
 
+    /// What is made of this replica is made from this: how far every known collection is, and what it holds.
+    pub fn inputs(&self) -> Inputs {
+        let digests = self.known().map(|(id, held)| (id.clone(), held.digest)).collect();
+        Inputs { lineage: self.lineage(), frontiers: self.frontiers(), digests, ..Inputs::default() }
+    }
+
     /// How far every known collection is.
     pub fn frontiers(&self) -> Frontiers {
-        let known = self.collections.iter().filter(|(_, held)| held.complete || held.absent);
-        Frontiers(known.map(|(id, held)| (id.clone(), held.frontier.clone())).collect())
+        Frontiers(self.known().map(|(id, held)| (id.clone(), held.frontier.clone())).collect())
+    }
+
+    fn known(&self) -> impl Iterator<Item = (&CollectionId, &Held)> {
+        self.collections.iter().filter(|(_, held)| held.complete || held.absent)
     }
 
     /// The version space of what is held; the first collection's where they differ during a change-over.

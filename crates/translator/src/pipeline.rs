@@ -145,12 +145,10 @@ impl Pipeline {
         self.generation.0 += 1;
         let version = Version::from_counter(self.generation.0);
         let inputs = Inputs {
-            lineage: replica.lineage(),
-            frontiers: replica.frontiers(),
             settings: self.settings,
             software: silverback_service::VERSION.to_owned(),
             minute,
-            ..Inputs::default()
+            ..replica.inputs()
         };
         let changed = output.changed.len();
         let (generation, expressions) = (self.generation, self.expressions);
