@@ -4,6 +4,7 @@
 
 mod story;
 
+mod away;
 mod bad_input;
 mod demo;
 mod devcluster;

@@ -8,6 +8,7 @@ use silverback_test_support::{Signal, eventually};
 use crate::story::{Chronicle, Cluster, Gateways, Ports, SOON, Service, endpoints, ingress, routes_to, service};
 
 const SHOP: &str = "shop";
+const REFUSED: &str = "silverback_pusher_commits_refused_total";
 
 /// The endpoint of a shop that was altered so often.
 fn address(change: u16) -> String {
@@ -54,7 +55,12 @@ fn followed(pusher: &Service, sides: &[Side; 2]) -> anyhow::Result<usize> {
     sides.iter().position(|side| side.translator_is_named_in(line)).context("an unknown translator")
 }
 
-#[tokio::test]
+/// How often the pusher fails over. The soak command asks for more.
+fn failovers() -> u16 {
+    std::env::var("SILVERBACK_FAILOVERS").ok().and_then(|failovers| failovers.parse().ok()).unwrap_or(3)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pusher_between_two_translators_sets_no_gateway_back() -> anyhow::Result<()> {
     let Some(cluster) = Cluster::shared("replicas").await? else { return Ok(()) };
     let gateways = Gateways::start(2).await?;
@@ -68,7 +74,7 @@ async fn a_pusher_between_two_translators_sets_no_gateway_back() -> anyhow::Resu
     pusher.process.wait_for_line("following a translator", SOON).await?;
 
     let mut change = 0;
-    for round in 0..4 {
+    for round in 0..failovers() {
         let leading = followed(&pusher, &sides)?;
         let lagging = 1 - leading;
         sides[lagging].translator.as_ref().context("no translator")?.is_ready().await?;
@@ -83,13 +89,18 @@ async fn a_pusher_between_two_translators_sets_no_gateway_back() -> anyhow::Resu
             cluster.put(endpoints(SHOP, &[&address(change)])).await?;
         }
         shows(&gateways, "the last change", |config| change_in(config).is_ok_and(|shown| shown == change)).await?;
+        let refused = pusher.counts(REFUSED).await?;
         sides[leading].translator = None;
         eventually("the pusher follows the other translator", SOON, async || {
             let now = followed(&pusher, &sides).map_err(|error| error.to_string())?;
             if now == lagging { Ok(()) } else { Err("it follows the one that died".to_owned()) }
         })
         .await?;
-        pusher.process.wait_for_line("has not seen all that the last configuration was made from", SOON).await?;
+        eventually("the pusher refuses what lags behind", SOON, async || {
+            let now = pusher.counts(REFUSED).await.map_err(|error| error.to_string())?;
+            if now > refused { Ok(()) } else { Err("it did not".to_owned()) }
+        })
+        .await?;
         // It catches up, and only then is anything pushed again.
         sides[lagging].watcher.process.signal(Signal::CONT)?;
         change += 1;
@@ -99,7 +110,7 @@ async fn a_pusher_between_two_translators_sets_no_gateway_back() -> anyhow::Resu
     }
     for chronicle in &chronicles {
         let (mut newest, mut secured) = (0, false);
-        chronicle.judge(|config| {
+        let configs = chronicle.judge(|config| {
             let shown = change_in(config)?;
             ensure!(shown >= newest, "set back from change {newest} to {shown}");
             newest = shown;
@@ -108,6 +119,7 @@ async fn a_pusher_between_two_translators_sets_no_gateway_back() -> anyhow::Resu
             secured = has_certificate;
             Ok(())
         })?;
+        eprintln!("{configs} configs at a gateway, none older than the one before");
     }
     Ok(())
 }

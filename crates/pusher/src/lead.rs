@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use silverback_gateway::{Grant, Permission};
 use silverback_lease::{Handle, Leadership};
-use silverback_model::{CollectionId, Epoch, Frontier, Frontiers, Inputs, Lineage, Version, rules};
+use silverback_model::{CollectionId, Epoch, Frontier, Frontiers, Inputs, Lineage, SetDigest, Version, rules};
 use tokio::sync::watch;
 
 use crate::follow::Desired;
@@ -100,28 +100,34 @@ async fn catch_up(recorded: Option<&str>, desired: &mut watch::Receiver<Option<A
     }
 }
 
-/// What a leader records of the configuration it pushed: when each collection that it was made from changed last.
+/// What a leader records of the configuration it pushed: when each collection that it was made from changed last, and
+/// what it held, since watchers that listed the same at different times date it differently.
 #[derive(Serialize, Deserialize)]
 struct Recorded {
     lineage: Lineage,
     changed: BTreeMap<String, Version>,
+    #[serde(default)]
+    held: BTreeMap<String, SetDigest>,
 }
 
 impl Recorded {
     /// As inputs that saw nothing but these changes.
     fn read(text: &str) -> Option<Inputs> {
-        let Self { lineage, changed } = serde_json::from_str(text).ok()?;
+        let Self { lineage, changed, held } = serde_json::from_str(text).ok()?;
         let frontier = |changed: Version| Frontier { seen: changed.clone(), changed };
         let frontiers = changed.into_iter().map(|(id, changed)| (parse(&id), frontier(changed)));
-        Some(Inputs { lineage, frontiers: Frontiers(frontiers.collect()), ..Inputs::default() })
+        let digests = held.into_iter().map(|(id, digest)| (parse(&id), digest)).collect();
+        Some(Inputs { lineage, frontiers: Frontiers(frontiers.collect()), digests, ..Inputs::default() })
     }
 }
 
 /// The text that a renewal records.
 pub(crate) fn recorded(inputs: &Inputs) -> String {
     let changed = inputs.frontiers.0.iter().filter(|(_, frontier)| !frontier.changed.is_zero());
-    let changed = changed.map(|(id, frontier)| (print(id), frontier.changed.clone())).collect();
-    serde_json::to_string(&Recorded { lineage: inputs.lineage.clone(), changed }).unwrap_or_default()
+    let changed: BTreeMap<_, _> = changed.map(|(id, frontier)| (print(id), frontier.changed.clone())).collect();
+    let held = inputs.digests.iter().map(|(id, digest)| (print(id), *digest));
+    let held = held.filter(|(id, _)| changed.contains_key(id)).collect();
+    serde_json::to_string(&Recorded { lineage: inputs.lineage.clone(), changed, held }).unwrap_or_default()
 }
 
 fn print(id: &CollectionId) -> String {
@@ -138,6 +144,7 @@ fn parse(text: &str) -> CollectionId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use silverback_model::Digest;
 
     #[test]
     fn what_is_recorded_reads_back_as_what_must_have_been_seen() {
@@ -155,5 +162,11 @@ mod tests {
         behind.frontiers.0.insert(CollectionId::in_namespace("Secret", "shop"), frontier(1));
         assert!(!rules::may_follow(&read, &behind));
         assert_eq!(read.frontiers.0.len(), 2, "what never changed need not be waited for");
+
+        let digests: BTreeMap<_, _> =
+            inputs.frontiers.0.keys().map(|id| (id.clone(), SetDigest(Digest::of(b"the same")))).collect();
+        let read = Recorded::read(&recorded(&Inputs { digests: digests.clone(), ..inputs })).unwrap();
+        behind.digests = digests;
+        assert!(rules::may_follow(&read, &behind), "it holds the same, though it listed it earlier");
     }
 }

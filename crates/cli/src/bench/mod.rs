@@ -8,6 +8,7 @@ mod process;
 mod shop;
 mod sick_gateway;
 mod stats;
+mod stream;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ pub(crate) enum Bench {
     FanOut(fan_out::FanOutArgs),
     /// From a commit until the healthy gateways have received it, while one is sick; needs no API server.
     SickGateway(sick_gateway::SickGatewayArgs),
+    /// From the start of a translator until it has translated all that a watcher holds.
+    Stream(stream::StreamArgs),
 }
 
 /// Flags in common.
@@ -71,6 +74,7 @@ impl Bench {
                     Self::Failover(args) => args.run().await,
                     Self::FanOut(args) => args.run().await,
                     Self::SickGateway(args) => args.run().await,
+                    Self::Stream(args) => args.run().await,
                 }
             })
         });

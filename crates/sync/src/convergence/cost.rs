@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use silverback_model::{Commit, Digest, Lineage, SetDigest, Version};
-use silverback_proto::v1::watch_response::Frame;
+use silverback_proto::v1::{self, watch_response::Frame};
 
 use super::{Reader, Stop, collection, item, key};
-use crate::{Change, Item, Mode, Publisher, Tally};
+use crate::{Change, Item, Mode, Publisher, Received, Tally};
 
 fn watcher(objects: u8) -> Publisher {
     let mut publisher = Publisher::new(Lineage("cluster".into()), Digest(7), [collection(0)]);
@@ -130,4 +130,45 @@ fn changes_are_dated_by_the_oldest_that_was_not_told() {
     }
     assert_eq!(reader.replica.changed_at(), Some(at(100)), "by the server's clock");
     assert_eq!(reader.replica.commit().unwrap().changed_at, Some(at(50)), "by the source's");
+}
+
+/// What a server of the first version sends: nothing of what was added since.
+fn of_the_first_version(mut frame: v1::WatchResponse) -> v1::WatchResponse {
+    match &mut frame.frame {
+        Some(Frame::End(end)) => end.continues = false,
+        Some(Frame::Progress(progress)) => (progress.continues, progress.changed_at) = (false, None),
+        Some(Frame::Absent(absent)) => (absent.continues, absent.lineage) = (false, String::new()),
+        _ => (),
+    }
+    frame
+}
+
+#[test]
+fn a_server_of_the_first_version_is_understood() {
+    let mut watcher = Publisher::new(Lineage("cluster".into()), Digest(7), [collection(0), collection(1)]);
+    let items = (0..5).map(|name| item(name, 1, 1)).collect();
+    watcher.apply(&collection(0), Change::Replace { items, version: Version::from_counter(10) });
+    watcher.apply(&collection(1), Change::Absent(Version::from_counter(10)));
+    let mut watchers = [watcher];
+    let reader = Reader::new(Mode::PerCollection, 0, &mut watchers);
+    let (mut replica, mut handed_out) = (reader.replica, 0);
+    while let Some(frame) = watchers[0].next_frame(reader.subscriber) {
+        if let Received::Deltas(deltas) = replica.receive(of_the_first_version(frame)).unwrap() {
+            handed_out += deltas.len();
+        }
+    }
+    assert!(replica.is_whole());
+    assert_eq!(handed_out, 5);
+}
+
+#[test]
+fn a_consumer_of_the_first_version_is_sent_everything_by_another_translator() {
+    let mut translators = [translator(1, 100, "before"), translator(2, 100, "after")];
+    let mut reader = Reader::new(Mode::PerCommit, 0, &mut translators);
+    read(&mut reader, &mut translators);
+    let mut cursors = reader.replica.cursors();
+    cursors.iter_mut().for_each(|cursor| cursor.held.clear());
+    (reader.at, reader.subscriber) = (1, translators[1].subscribe(cursors));
+    let cost = read(&mut reader, &mut translators);
+    assert_eq!((cost.snapshots, cost.deltas, cost.items), (1, 0, 100));
 }
