@@ -419,7 +419,8 @@ pub(crate) fn product(
             for refused in judged.iter().flatten() {
                 notes.warn(object, source_of(refused.field), Reason::InvalidValue, refused.to_string());
             }
-            let problem = judged.err().map(|refused| (source_of(refused.field), refused.to_string()));
+            let refused = judged.err().or_else(|| route.plugins.iter().find_map(limits::made_plugin));
+            let problem = refused.map(|refused| (source_of(refused.field), refused.to_string()));
             if let Some((field, problem)) = problem.or_else(|| Some(("spec", matchable::problem(&route)?))) {
                 let message = format!("route {} is left out: {problem}", route.name);
                 notes.error(object, field, Reason::InvalidValue, message);
@@ -442,7 +443,7 @@ pub(crate) fn product(
 fn source_of(field: &str) -> &'static str {
     match field {
         "name" => "metadata.name",
-        "hosts" | "paths" => "spec",
+        "hosts" | "paths" | "status_code" => "spec",
         _ => "metadata.annotations",
     }
 }

@@ -4,6 +4,7 @@
 //! to pass. `SILVERBACK_FUZZ_SECONDS` says for how long (default 2), `SILVERBACK_FUZZ_FIRST` looks at others, beyond the
 //! last as well. A failure names the seed; `SILVERBACK_FUZZ_SEED` runs it again.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use atc_router::ast::Type;
@@ -11,6 +12,7 @@ use atc_router::context::Context;
 use atc_router::router::Router;
 use atc_router::schema::Schema;
 use serde_json::{Map, Value, json};
+use silverback_model::Digest;
 use silverback_translation::{RouterFlavor, Settings, render};
 
 use crate::golden::{MINUTE, folders, objects, own};
@@ -19,7 +21,7 @@ use crate::parity::shared;
 use crate::world::Dice;
 
 /// Where a run ends that does not say where it begins.
-const LAST: u64 = 30_000;
+const LAST: u64 = 20_000;
 
 /// Texts that break things.
 const TEXTS: [&str; 32] = [
@@ -183,6 +185,25 @@ fn annotate(object: &mut Value, dice: &mut Dice) {
     }
 }
 
+/// Objects to mutate.
+struct Case {
+    name: String,
+    objects: Vec<Value>,
+}
+
+impl Case {
+    fn read(folder: &Path) -> Self {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        Self { name, objects: objects(&folder.join("in.yaml")) }
+    }
+}
+
+/// The case of a seed. A case that is added takes its share of the seeds, and the others stay with what they had.
+fn drawn(cases: &[Case], seed: u64) -> &Case {
+    let chance = |case: &&Case| Digest::of_parts([case.name.as_bytes(), &seed.to_le_bytes()]);
+    cases.iter().max_by_key(chance).unwrap()
+}
+
 /// The seeds to try: one, or from the first on for as long as there is time.
 fn seeds() -> impl Iterator<Item = u64> {
     let only = from_env("SILVERBACK_FUZZ_SEED");
@@ -198,10 +219,9 @@ fn from_env(name: &str) -> Option<u64> {
 
 #[tokio::test]
 async fn mutated_manifests_neither_panic_nor_are_refused() {
-    let mut cases: Vec<Vec<Value>> = folders(&own()).iter().map(|case| objects(&case.join("in.yaml"))).collect();
-    if let Some(folder) = shared() {
-        cases.extend(folders(&folder).iter().map(|case| objects(&case.join("in.yaml"))));
-    }
+    let mut folders_of_cases = folders(&own());
+    folders_of_cases.extend(shared().iter().flat_map(|folder| folders(folder)));
+    let cases: Vec<Case> = folders_of_cases.iter().map(|case| Case::read(case)).collect();
     let mut settings =
         Settings { plugin_schemas: schemas().map(|it| read(&it)).unwrap_or_default(), ..Settings::default() };
     settings.feature_gates.rewrite_uris = true;
@@ -212,9 +232,9 @@ async fn mutated_manifests_neither_panic_nor_are_refused() {
     let mut number = 0;
     for seed in seeds() {
         let mut dice = Dice::new(seed);
-        let case = &cases[dice.roll(cases.len())];
+        let case = drawn(&cases, seed);
         let objects: Vec<Value> =
-            case.iter().map(|it| if dice.roll(3) == 0 { mutated(it, &mut dice) } else { it.clone() }).collect();
+            case.objects.iter().map(|it| if dice.roll(3) == 0 { mutated(it, &mut dice) } else { it.clone() }).collect();
         let flavor = dice.roll(2);
         settings.router_flavor = [RouterFlavor::Traditional, RouterFlavor::Expressions][flavor];
         let told = std::panic::catch_unwind(|| render(&objects, &settings, &[], MINUTE));

@@ -5,9 +5,11 @@
 //! (hosts, methods, ...) a route goes as a whole. Limits were read off a gateway's answers.
 
 mod hosts;
+mod made_plugin;
 mod route;
 
 pub use hosts::{is_host, is_host_name, is_route_host};
+pub use made_plugin::made_plugin;
 pub use route::route;
 
 use crate::{Service, Target, Upstream};
