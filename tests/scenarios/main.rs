@@ -9,6 +9,7 @@ mod bad_input;
 mod demo;
 mod devcluster;
 mod election;
+mod gateway_api;
 mod hops;
 mod losing_nothing;
 mod outage;

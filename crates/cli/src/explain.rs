@@ -135,6 +135,7 @@ fn to_json(answer: &v1::ExplainResponse) -> Value {
         "objects": sources.collect::<Vec<_>>(),
         "entities": entities.collect::<Vec<_>>(),
         "diagnostics": diagnostics.collect::<Vec<_>>(),
+        "status": serde_json::from_str::<Value>(&answer.status).ok(),
     })
 }
 
@@ -172,7 +173,29 @@ fn to_table(answer: &v1::ExplainResponse, is_object: bool) -> String {
         }
         parts.push(table.to_string());
     }
+    if let Ok(status) = serde_json::from_str(&answer.status) {
+        parts.push(conditions(&status).to_string());
+    }
     parts.join("\n\n") + "\n"
+}
+
+/// The conditions of a status of the Gateway API: of the object, its parents, ancestors and listeners.
+fn conditions(status: &Value) -> comfy_table::Table {
+    let mut table = titled(&["OF", "CONDITION", "", "REASON", "MESSAGE"]);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut add = |of: &str, conditions: &Value| {
+        for it in conditions.as_array().into_iter().flatten() {
+            let cells = ["type", "status", "reason", "message"].map(|field| text(&it[field]));
+            table.add_row([of.to_owned()].into_iter().chain(cells));
+        }
+    };
+    add("", &status["conditions"]);
+    for (list, name) in [("parents", "/parentRef/name"), ("ancestors", "/ancestorRef/name"), ("listeners", "/name")] {
+        for part in status[list].as_array().into_iter().flatten() {
+            add(&part.pointer(name).map(&text).unwrap_or_default(), &part["conditions"]);
+        }
+    }
+    table
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use divan::Bencher;
 use serde_json::{Value, json};
-use silverback_translation::{ObjectChange, Settings, Translator, upsert};
+use silverback_translation::{ObjectChange, RouterFlavor, Settings, Translator, upsert};
 
 fn main() {
     memory();
@@ -99,6 +99,62 @@ fn one_plugin_of_1000_routes(bencher: Bencher<'_, '_>) {
 fn all_of_10000_ingresses_and_50000_endpoints(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(|| objects(0..10_000, 5, None)).bench_local_values(|changes| {
         let mut translator = Translator::new(Settings::default());
+        translator.apply(changes);
+        translator
+    });
+}
+
+fn gateway() -> Vec<ObjectChange> {
+    let class = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "kong"},
+        "spec": {"controllerName": "konghq.com/kic-gateway-controller"},
+    });
+    let allowed = json!({"namespaces": {"from": "All"}});
+    let listener = json!({"name": "web", "port": 80, "protocol": "HTTP", "allowedRoutes": allowed});
+    let gateway = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+        "metadata": {"name": "main", "namespace": "gateways", "uid": "g", "resourceVersion": "1"},
+        "spec": {"gatewayClassName": "kong", "listeners": [listener]},
+    });
+    vec![upsert(&class), upsert(&gateway)]
+}
+
+/// Paths have a hundred lengths, so that about a hundred routes have equal priority but for their age.
+fn http_route(at: usize, salt: usize) -> Value {
+    let path = json!({"type": "PathPrefix", "value": format!("/{}", "p".repeat(1 + at % 100))});
+    let header = json!({"name": "x-salt", "value": salt.to_string()});
+    let backend = json!({"group": "", "kind": "Service", "name": format!("app{at}"), "port": 80, "weight": 1});
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta("r", at),
+        "spec": {
+            "parentRefs": [{"name": "main", "namespace": "gateways"}], "hostnames": [format!("h{at}.test")],
+            "rules": [{"matches": [{"path": path, "headers": [header]}], "backendRefs": [backend]}],
+        },
+    })
+}
+
+fn http_routes(count: usize) -> Vec<ObjectChange> {
+    let each = (0..count).flat_map(|at| [service(at), slice(at, 5, 0), http_route(at, 0)]);
+    gateway().into_iter().chain(each.map(|it| upsert(&it))).collect()
+}
+
+fn flavoured(router_flavor: RouterFlavor) -> Translator {
+    Translator::new(Settings { router_flavor, ..Settings::default() })
+}
+
+const FLAVOURS: [RouterFlavor; 2] = [RouterFlavor::Traditional, RouterFlavor::Expressions];
+
+#[divan::bench(args = FLAVOURS, sample_count = 1000)]
+fn one_http_route_of_10000(bencher: Bencher<'_, '_>, flavour: RouterFlavor) {
+    let mut translator = flavoured(flavour);
+    translator.apply(http_routes(10_000));
+    change(bencher, translator, |n| http_route(1_234, n));
+}
+
+#[divan::bench(args = FLAVOURS, sample_count = 10)]
+fn all_of_10000_http_routes_and_50000_endpoints(bencher: Bencher<'_, '_>, flavour: RouterFlavor) {
+    bencher.with_inputs(|| http_routes(10_000)).bench_local_values(|changes| {
+        let mut translator = flavoured(flavour);
         translator.apply(changes);
         translator
     });

@@ -145,3 +145,77 @@ fn a_missing_service_is_told_and_untold() {
     assert_eq!(explanation.entities.len(), 1);
     assert_eq!(translator.entities_of(&ObjectRef::new("Service", ingress.key.clone())), []);
 }
+
+fn api(kind: &str, name: &str, spec: Value) -> Value {
+    let metadata = if kind == "GatewayClass" { json!({"name": name}) } else { meta(name) };
+    json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec})
+}
+
+fn gateway(hostname: &str) -> Value {
+    let listeners = json!([{"name": "web", "port": 80, "protocol": "HTTP", "hostname": hostname},
+        {"name": "other", "port": 81, "protocol": "HTTP"}]);
+    api("Gateway", "g", json!({"gatewayClassName": "kong", "listeners": listeners}))
+}
+
+fn http_route(at: usize, path: &str, section: &str) -> Value {
+    let backends = json!([{"kind": "Service", "name": format!("s{at}"), "port": 80}]);
+    let rule = json!({"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": backends});
+    let parents = json!([{"name": "g", "sectionName": section}]);
+    let spec = json!({"parentRefs": parents, "hostnames": [format!("h{at}.test")], "rules": [rule]});
+    api("HTTPRoute", &format!("r{at}"), spec)
+}
+
+fn routes(settings: Settings) -> Translator {
+    let mut translator = Translator::new(settings);
+    let class = api("GatewayClass", "kong", json!({"controllerName": "konghq.com/kic-gateway-controller"}));
+    let objects =
+        (0..SERVICES).flat_map(|at| [http_route(at, "/", "web"), service(at, "h.test"), slice(at, "10.0.0.1")]);
+    translator.apply([class, gateway("")].into_iter().chain(objects).map(|object| upsert(&object)).collect());
+    assert_eq!(translator.entities().len(), 2 * SERVICES);
+    translator
+}
+
+fn told(output: &Output) -> Vec<String> {
+    output.statuses.iter().map(|(object, _)| object.to_string()).collect()
+}
+
+#[test]
+fn a_path_of_an_http_route_touches_its_service_and_no_status() {
+    let mut translator = routes(Settings::default());
+    let output = translator.apply(vec![upsert(&http_route(7, "/new", "web"))]);
+    assert_eq!((changed(&output), told(&output)), (vec!["services/httproute.n.r7.0".to_owned()], vec![]));
+    // Its claims, their status, the plan, the plugins bound to it, the service.
+    assert_eq!(output.reran, 5);
+    let output = translator.apply(vec![upsert(&slice(7, "10.0.0.9"))]);
+    assert_eq!((changed(&output), output.reran), (vec!["upstreams/httproute.n.r7.0".to_owned()], 1));
+}
+
+#[test]
+fn routes_are_counted_without_a_look_at_the_others() {
+    let mut translator = routes(Settings::default());
+    let output = translator.apply(vec![upsert(&http_route(7, "/", "other"))]);
+    let gateway = "Gateway.gateway.networking.k8s.io n/g".to_owned();
+    assert_eq!(told(&output), [gateway, "HTTPRoute.gateway.networking.k8s.io n/r7".to_owned()]);
+    // As above, but that its service stays equal; and the Gateway's status, once.
+    assert!(output.reran <= 6, "{}", output.reran);
+    let gone = ObjectChange { content: None, ..upsert(&http_route(8, "/", "web")) };
+    let output = translator.apply(vec![gone]);
+    assert_eq!(told(&output).len(), 2, "{:?}", told(&output));
+}
+
+#[test]
+fn a_listener_touches_the_routes_of_its_gateway() {
+    let mut translator = routes(Settings::default());
+    let output = translator.apply(vec![upsert(&gateway("h7.test"))]);
+    // All others have no listener any more.
+    assert_eq!(told(&output).len(), SERVICES, "the Gateway, and all routes but one");
+    let expected = translator.entities().keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(expected, ["services/httproute.n.r7.0", "upstreams/httproute.n.r7.0"]);
+}
+
+#[test]
+fn a_missing_backend_touches_the_status_of_its_route() {
+    let mut translator = routes(Settings::default());
+    let output = translator.apply(vec![ObjectChange { content: None, ..upsert(&service(7, "")) }]);
+    assert_eq!(told(&output), ["HTTPRoute.gateway.networking.k8s.io n/r7"]);
+}

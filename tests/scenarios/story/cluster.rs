@@ -88,7 +88,7 @@ impl Cluster {
 
     fn find(&self, object: &Value) -> anyhow::Result<(Api<DynamicObject>, String)> {
         let (resource, name) = resource_of(object)?;
-        let wide = ["Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"];
+        let wide = ["Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "GatewayClass"];
         let api = if wide.contains(&resource.kind.as_str()) {
             Api::all_with(self.client.clone(), &resource)
         } else {

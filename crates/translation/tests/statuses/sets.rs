@@ -1,0 +1,82 @@
+//! Statuses of ListenerSets, and of what is attached to them.
+
+use serde_json::{Value, json};
+
+use super::gateways::GOOD_LISTENER;
+use super::*;
+
+fn set(name: &str, created: u8, listeners: Value) -> Value {
+    let parent = json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "g"});
+    let set = object("ListenerSet", name, json!({"parentRef": parent, "listeners": listeners}));
+    at(set, "/metadata/creationTimestamp", json!(format!("2026-01-0{created}T00:00:00Z")))
+}
+
+fn open_gateway(listeners: Value) -> Value {
+    let mut gateway = gateway(listeners);
+    gateway["spec"]["allowedListeners"] = json!({"namespaces": {"from": "Same"}});
+    gateway
+}
+
+/// "NotAllowed: … the ListenerSet is not allowed to be attached to the Gateway"; "The default value is to allow no
+/// ListenerSets."
+#[test]
+fn sets_must_be_allowed() {
+    let added = set("x", 1, json!([{"name": "extra", "port": 81, "protocol": "HTTP"}]));
+    let not_allowed = status(std::slice::from_ref(&added), "ListenerSet", "x");
+    assert_eq!(conditions(&not_allowed["conditions"]), ["Accepted=False/NotAllowed", "Programmed=False/NotAllowed"]);
+    let translator = translated(&[open_gateway(json!([http("web")])), added]);
+    let allowed = status_in(&translator, "ListenerSet", "x");
+    assert_eq!(conditions(&allowed["conditions"]), ["Accepted=True/Accepted"]);
+    assert_eq!(conditions(&allowed["listeners"][0]["conditions"]), GOOD_LISTENER);
+    assert_eq!(status_in(&translator, "Gateway", "g")["attachedListenerSets"], 1);
+}
+
+/// "ParentNotAccepted: … the parent Gateway is not accepted."
+#[test]
+fn sets_need_a_gateway_that_is_accepted() {
+    let mut gateway = open_gateway(json!([http("web")]));
+    gateway["spec"]["infrastructure"] = json!({"parametersRef": {"name": "x"}});
+    let added = set("x", 1, json!([{"name": "extra", "port": 81, "protocol": "HTTP"}]));
+    let status = status(&[gateway, added], "ListenerSet", "x");
+    assert_eq!(conditions(&status["conditions"])[0], "Accepted=False/ParentNotAccepted");
+}
+
+/// Precedence: "parent Gateway; ListenerSet ordered by creation time (oldest first); alphabetically": the first counts,
+/// "ListenersNotValid" where nothing of a set is left.
+#[test]
+fn sets_give_way_by_age() {
+    let extra = |port: u16| json!([{"name": "extra", "port": port, "protocol": "HTTP"}]);
+    let objects = [
+        open_gateway(json!([http("web")])),
+        set("a", 2, extra(81)),
+        set("b", 1, extra(81)),
+        set(
+            "c",
+            1,
+            json!([{"name": "tcp", "port": 80, "protocol": "TCP"}, {"name": "good", "port": 82, "protocol": "HTTP"}]),
+        ),
+    ];
+    let translator = translated(&objects);
+    let accepted = |name: &str| conditions(&status_in(&translator, "ListenerSet", name)["conditions"]);
+    assert_eq!(accepted("a"), ["Accepted=False/ListenersNotValid", "Programmed=False/ListenersNotValid"]);
+    assert_eq!(accepted("b"), ["Accepted=True/Accepted"]);
+    assert_eq!(accepted("c"), ["Accepted=True/Accepted"], "something of it is left");
+    let tcp = status_in(&translator, "ListenerSet", "c")["listeners"][0]["conditions"].clone();
+    assert!(conditions(&tcp).contains(&"Conflicted=True/ProtocolConflict".to_owned()));
+    let gateway = status_in(&translator, "Gateway", "g");
+    assert_eq!(conditions(&gateway["conditions"])[0], "Accepted=True/Accepted", "a Gateway's own come first");
+    assert_eq!(gateway["attachedListenerSets"], 2);
+}
+
+#[test]
+fn routes_attach_to_sets_apart_from_their_gateway() {
+    let parents = json!([{"group": "gateway.networking.k8s.io", "kind": "ListenerSet", "name": "x"}]);
+    let route = at(route(json!([rule()])), "/spec/parentRefs", parents);
+    let added = set("x", 1, json!([{"name": "extra", "port": 81, "protocol": "HTTP", "hostname": "x.test"}]));
+    let translator = translated(&[open_gateway(json!([http("web")])), added, route]);
+    assert_eq!(parent(&status_in(&translator, "HTTPRoute", "r")), FINE);
+    assert_eq!(status_in(&translator, "ListenerSet", "x")["listeners"][0]["attachedRoutes"], 1);
+    assert_eq!(status_in(&translator, "Gateway", "g")["listeners"][0]["attachedRoutes"], 0);
+    let service = translator.entities().into_iter().find(|(key, _)| key.to_string().starts_with("services/")).unwrap();
+    assert_eq!(service.1.rendered.value()["routes"][0]["hosts"], json!(["x.test"]));
+}
