@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
-use silverback_devcluster::api::{ApiServer, Settings};
+use silverback_devcluster::api::{ApiServer, Effect, Settings, Tls};
 use silverback_resources::crds;
 
 /// `kubectl` with a kubeconfig.
@@ -71,9 +71,12 @@ async fn kubectl_gets_applies_patches_and_deletes() -> anyhow::Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let api = ApiServer::start(Settings { definitions: crds::all(), ..Settings::default() }).await?;
+    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let (cert_pem, key_pem) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+    let tls = Some(Tls { cert_pem, key_pem, client_ca_pem: None });
+    let api = ApiServer::start(Settings { definitions: crds::all(), tls, ..Settings::default() }).await?;
     let kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, api.kubeconfig("kubectl"))?;
+    std::fs::write(&kubeconfig, api.kubeconfig("somebody"))?;
     let kubectl = Kubectl { kubeconfig: &kubeconfig };
 
     kubectl.says("get namespaces", "", &["NAME", "STATUS", "AGE", "kube-system", "Active"]).await?;
@@ -99,6 +102,10 @@ async fn kubectl_gets_applies_patches_and_deletes() -> anyhow::Result<()> {
     kubectl.says("annotate kongplugin limit -n shop by=hand", "", &["annotated"]).await?;
     let patch = r#"patch service web -n shop --type=json -p=[{"op":"replace","path":"/spec/ports/0/port","value":82}]"#;
     kubectl.says(patch, "", &["service/web patched"]).await?;
+    // Over TLS it says who it is, so faults can be its own.
+    api.faults().inject_for("somebody", Effect::Answer { status: 403, retry_after: None, times: Some(1) });
+    let forbidden = kubectl.run("get kongplugin limit -n shop", "").await;
+    ensure!(forbidden.is_err(), "the fault for somebody missed: {forbidden:?}");
     kubectl.says("delete kongplugin limit -n shop", "", &["deleted"]).await?;
     kubectl.says("delete namespace shop", "", &["namespace \"shop\" deleted"]).await?;
     let refused = kubectl.run("apply --server-side --validate=false -f -", SERVICE).await;

@@ -67,17 +67,16 @@ pub(crate) fn legacy(kinds: &[Kind], path: &[&str]) -> Option<Value> {
             found["apiVersion"] = "v1".into();
             Some(found)
         }
-        ["api", version] => resources("", version, groups.get("")?),
-        ["apis", name, version] => resources(name, version, groups.get(name)?),
+        ["api", version] => resources(version, groups.get("")?),
+        ["apis", name, version] => resources(version, groups.get(name)?),
         _ => None,
     }
 }
 
-fn resources(group: &str, version: &str, kinds: &[&Kind]) -> Option<Value> {
+fn resources(version: &str, kinds: &[&Kind]) -> Option<Value> {
     let served: Vec<_> = kinds.iter().filter(|kind| kind.serves(version)).collect();
     let first = served.first()?;
     let resources: Vec<Value> = served.iter().flat_map(|kind| kind.declarations()).collect();
-    debug_assert_eq!(first.group, group);
     Some(json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": first.api_version(version), "resources": resources,
     }))

@@ -72,21 +72,13 @@ impl Faults {
 
     /// Whether watches of a client are sent anything.
     pub(crate) fn is_heard(&self, client: &str) -> bool {
-        !self
-            .0
-            .borrow()
-            .iter()
-            .any(|fault| fault.hits(client) && matches!(fault.effect, Effect::SilentWatches | Effect::Partition))
+        !silences(&self.0.borrow(), client)
     }
 
     /// Waits while watches of a client are silenced.
     pub(crate) async fn until_heard(&self, client: &str) {
-        let mut faults = self.0.subscribe();
         // The sender lives as long as self, so this ends only when the silence does.
-        let _ = faults.wait_for(|_| true).await;
-        while !self.is_heard(client) {
-            let _ = faults.changed().await;
-        }
+        let _ = self.0.subscribe().wait_for(|faults| !silences(faults, client)).await;
     }
 
     /// What becomes of a request before it is looked at: it waits, and may be refused.
@@ -108,6 +100,11 @@ impl Faults {
         });
         refused.map_or(Ok(()), Err)
     }
+}
+
+fn silences(faults: &[Fault], client: &str) -> bool {
+    let silent = |fault: &Fault| matches!(fault.effect, Effect::SilentWatches | Effect::Partition);
+    faults.iter().any(|fault| fault.hits(client) && silent(fault))
 }
 
 /// The answer of a fault, one less of which is left.

@@ -1,7 +1,5 @@
 //! How objects are shown: in the version asked for, as lists, as tables for people, as metadata alone. Pure.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
 use super::jsonpath;
@@ -19,14 +17,14 @@ pub(crate) fn in_version(object: &Value, kind: &Kind, version: &str) -> Value {
 /// One object.
 pub(crate) fn one(object: &Value, kind: &Kind, version: &str, form: Form, now: i64) -> Value {
     match form {
-        Form::Table => table(kind, std::slice::from_ref(&Cow::Borrowed(object)), &object["metadata"], now),
+        Form::Table => table(kind, &[object], &object["metadata"], now),
         Form::Metadata => metadata(object),
         Form::Plain | Form::Discovery => in_version(object, kind, version),
     }
 }
 
 /// A page of a list; `meta` is the list's metadata.
-pub(crate) fn many(objects: &[Cow<'_, Value>], kind: &Kind, version: &str, form: Form, meta: Value, now: i64) -> Value {
+pub(crate) fn many(objects: &[&Value], kind: &Kind, version: &str, form: Form, meta: Value, now: i64) -> Value {
     match form {
         Form::Table => table(kind, objects, &meta, now),
         Form::Metadata => json!({
@@ -44,7 +42,7 @@ fn metadata(object: &Value) -> Value {
     json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"] })
 }
 
-fn table(kind: &Kind, objects: &[Cow<'_, Value>], meta: &Value, now: i64) -> Value {
+fn table(kind: &Kind, objects: &[&Value], meta: &Value, now: i64) -> Value {
     let column = |name: &str, of: &str, format: &str, priority: i64| json!({ "name": name, "type": of, "format": format, "description": "", "priority": priority });
     let shown = kind.columns.iter().map(|it| column(&it.name, shown_type(&it.of), "", it.priority));
     let columns: Vec<Value> = [column("Name", "string", "name", 0)].into_iter().chain(shown).collect();

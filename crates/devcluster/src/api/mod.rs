@@ -1,7 +1,7 @@
 //! A development cluster: the part of a Kubernetes API server that controllers of gateways and `kubectl` need, in memory
 //! and over HTTP, with fault taps. It runs no controllers: what nobody writes is not there.
 //!
-//! Served are the built-in kinds of [`kinds`] and every kind that a CustomResourceDefinition declares, with list, watch,
+//! Served are some built-in kinds and every kind that a CustomResourceDefinition declares, with list, watch,
 //! get, create, update, merge, JSON and strategic merge patch, delete, statuses, conflicts, paging, bookmarks and
 //! expired versions. Everybody may do everything. Not done: server-side apply, validation of fields, CEL, defaulting,
 //! garbage collection, conversion; what asks for one of them is answered 415 or 501, which names it.

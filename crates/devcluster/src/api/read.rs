@@ -1,7 +1,5 @@
 //! Lists: pages of one version, selected and continued. Pure.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -90,7 +88,7 @@ impl Page<'_> {
                 meta["remainingItemCount"] = rest.count().into();
             }
         }
-        let objects: Vec<_> = page.iter().map(|(_, object)| Cow::Borrowed(&**object)).collect();
+        let objects: Vec<&Value> = page.iter().map(|(_, object)| &**object).collect();
         Ok(forms::many(&objects, self.kind, self.version, form, meta, now))
     }
 }
