@@ -398,16 +398,8 @@ impl Task {
         if let Some(observer) = &self.observer {
             observer.failed(&error.cause);
         }
-        self.log_failure(error);
-    }
-
-    /// Once per change of cause.
-    fn log_failure(&self, error: &Error) {
-        if self.worker.error() == Some(error.cause.to_string().as_str()) {
-            tracing::debug!(%error, "still failing");
-        } else {
-            tracing::warn!(%error, "failed");
-        }
+        // Who reads the reports tells people, once for each change.
+        tracing::debug!(%error, "failed");
     }
 
     fn report(&self) {

@@ -235,3 +235,52 @@ fn item(name: ObjectKey, entity: &Entity, version: &Version) -> Item {
     let body = String::from_utf8_lossy(entity.rendered.bytes());
     Item::new(name, version.clone(), body).with_sources(entity.provenance.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use silverback_model::Digest;
+    use silverback_sync::{Mode, Received};
+
+    fn consumer(name: &str, version: u64) -> Item {
+        let object = json!({
+            "apiVersion": "configuration.konghq.com/v1", "kind": "KongConsumer", "username": name,
+            "metadata": {
+                "name": name, "namespace": "shop", "uid": name, "annotations": { "kubernetes.io/ingress.class": "kong" },
+            },
+        });
+        Item::new(ObjectKey::new("shop", name), Version::from_counter(version), object.to_string())
+    }
+
+    #[test]
+    fn a_commit_is_dated_by_the_oldest_change_that_it_brings() {
+        let id = CollectionId::all("KongConsumer.configuration.konghq.com");
+        let mut state = Publisher::new(Lineage("l".into()), Digest::default(), [id.clone()]);
+        let subscriber = state.subscribe([]);
+        let mut replica = Replica::new(Mode::PerCollection);
+        let metrics = Metrics::register(&silverback_service::metrics::Metrics::default());
+        let mut pipeline = Pipeline::new(Settings::default(), metrics);
+        let mut commit = |state: &mut Publisher| {
+            while let Some(frame) = state.next_frame(subscriber) {
+                if let Received::Deltas(deltas) = replica.receive(frame).unwrap() {
+                    pipeline.take(1, deltas, &Traces::default(), &replica);
+                }
+            }
+            pipeline.publisher().read(|publisher| publisher.commit().cloned()).unwrap()
+        };
+        let at = Duration::from_secs;
+        state.date(at(100));
+        state.apply(&id, Change::Replace { items: vec![consumer("a", 1)], version: Version::from_counter(1) });
+        assert_eq!(commit(&mut state).changed_at, None, "a whole view has no date");
+        for (now, name, version) in [(200, "b", 2), (201, "c", 3)] {
+            state.date(at(now));
+            state.apply(&id, Change::Upsert(consumer(name, version)));
+        }
+        let dated = commit(&mut state);
+        assert_eq!((dated.changed_at, dated.entities), (Some(at(200)), 3));
+        state.date(at(300));
+        state.apply(&id, Change::Upsert(consumer("c", 4)));
+        assert_eq!(commit(&mut state).changed_at, None, "nothing is different");
+    }
+}
