@@ -37,6 +37,10 @@ pub(crate) struct RenderArgs {
     #[arg(long, value_name = "FOLDER")]
     kong_schemas: Option<PathBuf>,
 
+    /// Give plugins the defaults of these schemas, as the gateways would: for comparing with what they show.
+    #[arg(long, requires = "kong_schemas")]
+    plugin_defaults: bool,
+
     /// Fill in what an API server would: the namespace `default`, uids, and `stringData` of Secrets. Without this,
     /// objects are taken as they are written.
     #[arg(long)]
@@ -83,6 +87,7 @@ impl RenderArgs {
         let mut settings = self.translation.settings()?;
         if let Some(folder) = &self.kong_schemas {
             settings.plugin_schemas = schemas(folder)?;
+            settings.plugin_defaults = self.plugin_defaults;
         }
         let mut problems = Problems::new();
         let mut objects = Vec::new();

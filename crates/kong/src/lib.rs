@@ -5,6 +5,7 @@
 //! Controller, so that a cluster can move over without a single entity changing its identity.
 
 mod balancing;
+pub mod defaults;
 pub mod document;
 pub mod entities;
 pub mod expression;

@@ -35,12 +35,12 @@ pub fn takes_protocol(schema: &Value, protocol: &str) -> bool {
     })
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(crate) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// The description of a field of a record: fields are a list of objects with one key.
-fn field<'a>(record: &'a Value, name: &str) -> Option<&'a Value> {
+pub(crate) fn field<'a>(record: &'a Value, name: &str) -> Option<&'a Value> {
     list(record, "fields").iter().find_map(|field| field.get(name))
 }
 

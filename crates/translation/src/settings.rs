@@ -119,6 +119,8 @@ pub struct Settings {
     /// configurations are taken as they are.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub plugin_schemas: BTreeMap<String, Value>,
+    /// Plugins get the defaults of these schemas: the gateways would add them themselves.
+    pub plugin_defaults: bool,
 }
 
 impl Default for Settings {
@@ -137,6 +139,7 @@ impl Default for Settings {
             drain_support: false,
             accept_unattached: false,
             plugin_schemas: BTreeMap::new(),
+            plugin_defaults: false,
         }
     }
 }

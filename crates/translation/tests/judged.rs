@@ -37,8 +37,7 @@ pub async fn gateway(flavor: RouterFlavor) -> GatewayHandle {
 }
 
 #[tokio::test]
-/// A gateway that judges.
-pub async fn gateways_take_what_is_translated() {
+async fn gateways_take_what_is_translated() {
     let mut cases = folders(&own());
     match shared() {
         Some(folder) => cases.extend(folders(&folder)),
@@ -52,11 +51,12 @@ pub async fn gateways_take_what_is_translated() {
         settings.feature_gates.rewrite_uris = true;
         settings.feature_gates.kong_service_facade = true;
         settings.feature_gates.gateway_alpha = true;
-        for case in &cases {
+        for (case, plugin_defaults) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
+            settings.plugin_defaults = plugin_defaults;
             let (document, _) = render(&objects(&case.join("in.yaml")), &settings, &[], MINUTE);
             if let Err(answer) = gateway.alter_config(&document.value().to_string()) {
                 let name = case.file_name().unwrap().to_string_lossy();
-                refused.insert(format!("{name} ({flavor:?})"), answer);
+                refused.insert(format!("{name} ({flavor:?}, with defaults: {plugin_defaults})"), answer);
             }
         }
     }

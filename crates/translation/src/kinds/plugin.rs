@@ -1,7 +1,7 @@
 //! KongPlugin and KongClusterPlugin: a plugin's configuration, put together from the object and from Secrets.
 
 use serde_json::{Map, Value};
-use silverback_kong::{Plugin as KongPlugin, limits, plugin_facts, schema};
+use silverback_kong::{Plugin as KongPlugin, defaults, limits, plugin_facts, schema};
 use silverback_resources::crds::{ConfigPatch, ConfigSource, Plugin, PluginOrdering, SecretRef};
 use silverback_resources::types::Named;
 
@@ -79,7 +79,7 @@ where
                 spec.notes.warn(&source.reference(), "instance_name", Reason::InvalidValue, message);
             }
             spec.notes.bad_tags(&source);
-            spec.plugin = Some(KongPlugin {
+            let mut plugin = KongPlugin {
                 name: object.plugin.clone(),
                 instance_name,
                 config,
@@ -88,7 +88,11 @@ where
                 ordering: ordering.filter(|_| view.settings.enterprise()),
                 tags: source.tags(),
                 ..KongPlugin::default()
-            });
+            };
+            if view.settings.plugin_defaults {
+                fill_defaults(&mut plugin, view.settings);
+            }
+            spec.plugin = Some(plugin);
         }
         Err((field, problem)) => {
             let message = format!("the plugin cannot be used: {problem}");
@@ -96,6 +100,16 @@ where
         }
     }
     spec
+}
+
+/// What the gateways would add by themselves.
+fn fill_defaults(plugin: &mut KongPlugin, settings: &Settings) {
+    let Some(schema) = settings.plugin_schemas.get(&plugin.name) else { return };
+    defaults::fill(schema, &mut plugin.config);
+    plugin.enabled = plugin.enabled.or(Some(true));
+    if plugin.protocols.is_empty() {
+        plugin.protocols = defaults::protocols(schema);
+    }
 }
 
 type Problem = (&'static str, String);
