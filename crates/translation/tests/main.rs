@@ -10,6 +10,7 @@ mod golden;
 mod incremental;
 mod judged;
 mod parity;
+mod precedence;
 mod refused;
 mod reruns;
 mod statuses;

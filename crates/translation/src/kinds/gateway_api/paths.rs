@@ -35,6 +35,15 @@ impl Path {
         }
     }
 
+    /// Whether it is the very path that another is the prefix of: then both are regular expressions of equal length to
+    /// Kong's traditional router.
+    pub(super) fn is_contested_by(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(path), Self::Prefix(prefix)) => path.trim_end_matches('/') == prefix.trim_end_matches('/'),
+            _ => false,
+        }
+    }
+
     /// The paths of a traditional route.
     pub(super) fn traditional(&self) -> Vec<String> {
         match self {

@@ -13,6 +13,7 @@ use silverback_kong::{Route, Service};
 use silverback_resources::types::{BackendTarget, HTTPRoute, HttpRule};
 
 use super::attachment::Attachment;
+use super::paths::Path;
 use super::redirect::Front;
 use super::{Scope, backends_key};
 use crate::annotations::route::Matching;
@@ -34,8 +35,10 @@ pub(crate) fn claims(object: &HTTPRoute, view: &View<'_>) -> Option<Claims> {
     let mut findings = Findings::default();
     let matching = Matching::of(&scope.source, &mut findings.notes);
     let protocols = attachment.protocols(&PROTOCOLS);
-    let mut translation = Translation { scope, attachment, matching, protocols, findings };
+    let mut translation = Translation { scope, attachment, matching, protocols, findings, prefixes: Vec::new() };
     let rules = translation.rules(&object.spec.rules);
+    let paths = rules.iter().flat_map(|rule| &rule.matches).map(|matched| &matched.path);
+    translation.prefixes = paths.filter(|path| matches!(path, Path::Prefix(_))).cloned().collect();
     let groups = translation.groups(&rules);
     let services: Vec<_> = groups.into_iter().map(|group| Arc::new(translation.service(&group))).collect();
     if translation.attachment.counts {
@@ -51,6 +54,8 @@ struct Translation<'a> {
     matching: Matching,
     protocols: Vec<String>,
     findings: Findings,
+    /// Prefixes that the route matches by.
+    prefixes: Vec<Path>,
 }
 
 /// Rules that lead to the same backends.

@@ -50,6 +50,9 @@ impl Translation<'_> {
             let paths = if first.captured { matched.path.traditional_captured() } else { matched.path.traditional() };
             route.paths.extend(paths);
         }
+        // Kong's default is 0; an annotation may say otherwise still.
+        let contested = |matched: &&Matched<'_>| self.prefixes.iter().any(|it| matched.path.is_contested_by(it));
+        route.regex_priority = shared.iter().any(contested).then_some(1);
         route.methods = first.given.and_then(|it| it.method.clone()).into_iter().collect();
         for header in first.headers().into_values() {
             let value = match header.kind.as_deref() {
