@@ -36,6 +36,7 @@ fn all(value: &Value, list: &str, is: impl Fn(&Value) -> bool) -> bool {
 
 #[tokio::test]
 async fn status_tells_how_everything_is_and_what_cannot_be_reached() -> anyhow::Result<()> {
+    binary("silverback")?; // building it is not part of what is waited for
     let (folder, gateways, ports) = (Folder::shop(&["10.1.0.1"])?, Gateways::start(2).await?, Ports::choose()?);
     let _watcher = Service::watcher(ports, &["--from", &folder.path()])?;
     let translator = Service::translator(ports, &[])?;
@@ -83,6 +84,7 @@ async fn status_tells_how_everything_is_and_what_cannot_be_reached() -> anyhow::
 
 #[tokio::test]
 async fn explain_leads_from_objects_to_entities_and_back() -> anyhow::Result<()> {
+    binary("silverback")?; // building it is not part of what is waited for
     let folder = Folder::shop(&["10.1.0.1"])?;
     folder.write("lost.yaml", &[ingress("kong", "nowhere", "/nowhere")])?;
     let (gateways, ports) = (Gateways::start(1).await?, Ports::choose()?);
