@@ -105,7 +105,7 @@ async fn the_page_of_metrics_is_true() -> anyhow::Result<()> {
     ensure!(wrong.is_empty(), "docs/metrics.md lacks these rows, or has other ones:\n{}", wrong.join("\n"));
     for name in documented.keys().filter(|name| !seen.contains_key(*name)) {
         let stem = name.trim_end_matches("_total").trim_end_matches("_seconds");
-        let part = stem.trim_start_matches("silverback_").split_once('_').map_or(stem, |(_, part)| part);
+        let part = stem.rsplit('_').next().unwrap_or(stem);
         let found = Command::new("grep").args(["-rqF", part, "crates", "--include=*.rs"]).current_dir(root()).status();
         ensure!(found.context("grep cannot be run")?.success(), "docs/metrics.md tells of {name}, which is nowhere");
     }
