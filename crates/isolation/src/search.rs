@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use silverback_kong::tags;
-use silverback_model::{Digest, ObjectKey, ObjectRef};
+use silverback_kong::{Rendered, tags};
+use silverback_model::{Digest, ObjectKey, ObjectRef, Provenance};
 
-use crate::config::Config;
+use crate::config::{Config, Piece};
 use crate::feedback::Quarantined;
 use crate::jury::Verdict;
 use crate::leave_out::{by_piece, hold_back, leave_out};
@@ -325,6 +325,13 @@ impl Search {
 fn part_of(entry: &Quarantined) -> Part {
     let id = PartId { within: entry.within.clone(), kind: entry.kind.clone(), name: entry.name.clone() };
     Part { id, rendering: entry.rendering }
+}
+
+/// Whether a quarantined entity is within a piece that is rendered so and made from `sources`.
+pub fn is_rendered_so(entry: &Quarantined, piece: &Rendered, sources: &[Provenance]) -> bool {
+    let piece = Piece::new(piece.clone(), sources.to_vec());
+    let is = |part: &Part| (&part.id.kind, part.rendering) == (&entry.kind, entry.rendering);
+    parts(&entry.within, &piece).iter().any(|(part, _)| is(part))
 }
 
 /// The objects an entity was made from: those that its tags name among the sources of its piece, or all of these.

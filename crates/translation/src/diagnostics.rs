@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use silverback_incremental::Slot;
+use silverback_kong::EntityKey;
 use silverback_model::ObjectRef;
 
 use crate::output::Diagnostic;
@@ -16,6 +17,8 @@ pub(crate) enum Speaker {
     Rule(Slot),
     /// The last check.
     Gate,
+    /// The gateways, of what is within an entity.
+    Feedback(EntityKey),
 }
 
 /// All that is wrong.

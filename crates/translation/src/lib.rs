@@ -15,6 +15,7 @@ mod credentials;
 mod diagnostics;
 mod face;
 mod features;
+mod feedback;
 mod gate;
 mod graph;
 mod inputs;

@@ -111,6 +111,8 @@ pub enum Reason {
     InvalidValue,
     /// Another object claims the same thing and was first.
     Conflict,
+    /// The gateways refuse what is made from it.
+    RefusedByGateways,
 }
 
 /// What one batch of changes led to.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use silverback_incremental::{Graph, Report, Slot, Trace};
 use silverback_kong::EntityKey;
-use silverback_model::ObjectRef;
+use silverback_model::{Digest, ObjectRef};
 
 use crate::diagnostics::{Diagnostics, Speaker};
+use crate::feedback::Told;
 use crate::gate::Gate;
 use crate::graph::{self, Outputs};
 use crate::inputs::Inputs;
@@ -30,6 +31,7 @@ pub struct Translator {
     minute: u64,
     store: Store,
     gate: Gate,
+    told: Told,
     diagnostics: Diagnostics,
     statuses: BTreeMap<ObjectRef, Arc<ObjectStatus>>,
 }
@@ -59,6 +61,7 @@ impl Translator {
             minute: 0,
             store: Store::default(),
             gate: Gate::default(),
+            told: Told::default(),
             diagnostics: Diagnostics::default(),
             statuses: BTreeMap::new(),
         }
@@ -79,6 +82,7 @@ impl Translator {
         let mut touched = Touched::default();
         let mut renewed: Vec<ObjectRef> = Vec::new();
         let (inputs, store, diagnostics) = (self.inputs, &mut self.store, &mut self.diagnostics);
+        let told = &mut self.told;
         let passed = minute != self.minute;
         self.minute = minute;
         let report = self.graph.update(|batch| {
@@ -87,7 +91,7 @@ impl Translator {
             }
             for change in changes {
                 let Some(taken) = take_change(&inputs, batch, &change) else { continue };
-                let notes = taken.err().map(|error| undecodable(&change.object, &error));
+                let notes = taken.err().map(|error| undecodable(&change.object, &error)).or(told.take(&change));
                 let reading = Speaker::Reading(change.object.clone());
                 diagnostics.say(reading, notes.into_iter().collect(), &mut touched.objects);
                 if store.see(&change) {
@@ -105,6 +109,10 @@ impl Translator {
             // Entities that stayed the same: only their provenance is other.
             let entities = self.store.entities_of(object).iter();
             touched.entities.extend(entities.filter(|key| self.store.entities.contains_key(*key)).cloned());
+        }
+        for key in self.told.concerned(&touched.entities) {
+            let notes = self.told.notes(&key, self.store.shown(&key).as_deref());
+            self.diagnostics.say(Speaker::Feedback(key), notes.0, &mut touched.objects);
         }
         let statuses = self.take_statuses(&report);
         let with_entity = |key: EntityKey| {
@@ -220,6 +228,11 @@ impl Translator {
         self.store.entities_of(object).to_vec()
     }
 
+    /// Names what gateways were said to refuse.
+    pub fn feedback(&self) -> Digest {
+        self.told.digest()
+    }
+
     /// All diagnostics, by object.
     pub fn diagnostics(&self) -> impl Iterator<Item = (&ObjectRef, Vec<Diagnostic>)> {
         self.diagnostics.objects().map(|object| (object, self.diagnostics.about(object)))
@@ -253,7 +266,7 @@ impl Translator {
         let graph = self.graph.footprint();
         let graph = graph.slots + graph.readers + graph.reads + graph.memberships;
         let rest = [self.store.footprint(), self.gate.footprint(), self.diagnostics.footprint(), self.statuses.len()];
-        graph + rest.iter().sum::<usize>()
+        graph + rest.iter().sum::<usize>() + self.told.footprint()
     }
 }
 

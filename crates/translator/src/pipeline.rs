@@ -147,6 +147,7 @@ impl Pipeline {
         let inputs = Inputs {
             settings: self.settings,
             software: silverback_service::VERSION.to_owned(),
+            feedback: self.translator.feedback(),
             minute,
             ..replica.inputs()
         };

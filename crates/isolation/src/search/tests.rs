@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use silverback_kong::self_check::SelfCheck;
-use silverback_kong::{Collection, EntityKey, Rendered};
-use silverback_model::Provenance;
+use silverback_kong::{Collection, EntityKey};
 
 use super::*;
-use crate::{Named, Piece};
+use crate::Named;
 
 fn key(collection: Collection, name: &str) -> EntityKey {
     EntityKey::new(collection, name)
