@@ -58,9 +58,23 @@ impl Piece {
     }
 }
 
-/// Whether pieces of a collection refer to others by name.
-pub(crate) fn may_refer(collection: &Collection) -> bool {
-    matches!(collection, Collection::Services | Collection::Plugins | Collection::ConsumerGroupConsumers)
+/// The collections whose pieces may refer to entities of a kind.
+pub(crate) fn referring_to(kind: &str) -> &'static [Collection] {
+    match kind {
+        "service" | "route" => &[Collection::Plugins],
+        "consumer" | "consumer_group" => &[Collection::Plugins, Collection::ConsumerGroupConsumers],
+        "certificate" | "ca_certificate" => &[Collection::Services],
+        _ => &[],
+    }
+}
+
+/// The pieces of a collection.
+pub(crate) fn pieces_of<'a>(
+    config: &'a Config,
+    collection: &'a Collection,
+) -> impl Iterator<Item = (&'a EntityKey, &'a Arc<Piece>)> {
+    let first = EntityKey::new(collection.clone(), "");
+    config.range(first..).take_while(move |(key, _)| key.collection == *collection)
 }
 
 impl Refers {

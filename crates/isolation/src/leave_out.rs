@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use silverback_kong::{Collection, EntityKey};
 
-use crate::config::{Config, Piece, may_refer};
+use crate::config::{Config, Piece, pieces_of, referring_to};
 use crate::part::{Part, head, kind_of, name_of, nested, parts};
 
 /// What to leave out, by the piece it is within.
@@ -60,8 +60,8 @@ impl Work<'_> {
             }
         }
         while let Some((kind, name)) = self.gone.pop() {
-            let refers = |key: &EntityKey, piece: &Piece| may_refer(&key.collection) && piece.refers().to(&kind, &name);
-            let found = self.rest.config.iter().filter(|(key, piece)| refers(key, piece));
+            let may = referring_to(&kind).iter().flat_map(|collection| pieces_of(&self.rest.config, collection));
+            let found = may.filter(|(_, piece)| piece.refers().to(&kind, &name));
             let keys: Vec<EntityKey> = found.map(|(key, _)| key.clone()).collect();
             for key in keys {
                 if let Some(piece) = self.rest.config.remove(&key) {
@@ -126,20 +126,13 @@ impl Work<'_> {
 
     /// Whether something answers every request already, bound to the same.
     fn is_closed(&self, piece: &Piece) -> bool {
-        let rivals =
-            self.rest.config.range(first_plugin()..).take_while(|(key, _)| key.collection == Collection::Plugins);
-        rivals.into_iter().any(|(_, rival)| {
+        pieces_of(&self.rest.config, &Collection::Plugins).any(|(_, rival)| {
             rival.refers() == piece.refers() && rival.rendered.value().get("name") == Some(&json!(CLOSING))
         })
     }
 }
 
 const CLOSING: &str = "request-termination";
-
-/// The lowest key of a plugin.
-fn first_plugin() -> EntityKey {
-    EntityKey::new(Collection::Plugins, "")
-}
 
 /// Answers every request that a plugin would have seen.
 fn closing(plugin: &Value) -> Value {

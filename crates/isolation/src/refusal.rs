@@ -172,3 +172,89 @@ fn find(list: &str, is: impl Fn(&Value) -> bool, config: &Config) -> Option<Part
 fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value.get(field).and_then(Value::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use silverback_kong::Rendered;
+
+    use super::*;
+
+    fn config() -> Config {
+        let pieces = [
+            (
+                "services",
+                "a",
+                json!({"name": "a", "routes": [{"name": "r1"}, {"name": "r.2", "tags": ["k8s-name:x", "t"]}]}),
+            ),
+            (
+                "services",
+                "b",
+                json!({"name": "b", "id": "b-id", "routes": [{"name": "dup", "plugins": [{"name": "cors"}]}]}),
+            ),
+            (
+                "consumers",
+                "ann",
+                json!({"username": "ann", "tags": ["k8s-name:ann"], "keyauth_credentials": [{"key": "1"}, {"key": "2"}]}),
+            ),
+            ("upstreams", "u", json!({"name": "u", "targets": [{"target": "h:1"}, {"target": "h:2"}]})),
+        ];
+        let piece = |(collection, name, value): (&str, &str, Value)| {
+            let key = EntityKey::new(collection.into(), name.to_owned());
+            (key.clone(), Piece::new(Rendered::of_value(&key, &value), Vec::new()))
+        };
+        pieces.into_iter().map(piece).collect()
+    }
+
+    fn found(refusal: &Refusal) -> Vec<String> {
+        culprits(refusal, &config()).into_iter().map(|(part, _)| format!("{} {}", part.id.kind, part.id.name)).collect()
+    }
+
+    fn named(kind: &str, name: Option<&str>, tags: &[&str], entity: &Value) -> Refusal {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let fields =
+            entity.as_object().unwrap().iter().map(|(name, value)| (name.clone(), field_digest(value))).collect();
+        let named = Named { kind: kind.into(), name: name.map(str::to_owned), tags, fields, ..Named::default() };
+        Refusal { named: vec![named], ..Refusal::default() }
+    }
+
+    fn fault(path: &str, words: &str) -> Refusal {
+        Refusal { faults: vec![(path.into(), words.into())], ..Refusal::default() }
+    }
+
+    #[test]
+    fn entities_are_found_by_name_by_tags_and_by_what_they_were_given() {
+        assert_eq!(found(&named("route", Some("r1"), &[], &json!({}))), ["route r1"]);
+        assert_eq!(found(&named("route", None, &["k8s-name:x"], &json!({}))), ["route r.2"]);
+        assert_eq!(found(&named("consumer", None, &["k8s-name:ann"], &json!({}))), ["consumer ann"]);
+        assert_eq!(found(&named("target", None, &[], &json!({"target": "h:2", "upstream": "u"}))), ["target h:2"]);
+        assert_eq!(found(&named("keyauth_credential", None, &[], &json!({"key": "2"}))).len(), 1);
+        assert_eq!(
+            found(&named("plugin", Some("cors"), &[], &json!({"name": "cors"}))),
+            ["route dup"],
+            "it is a part of it"
+        );
+        assert!(found(&named("route", Some("nobody"), &[], &json!({}))).is_empty());
+        assert!(found(&named("vault", None, &[], &json!({}))).is_empty());
+    }
+
+    /// Paths and sentences as a real gateway gave them.
+    #[test]
+    fn entities_are_found_by_paths_and_sentences() {
+        assert_eq!(found(&fault("services.1.routes.2.paths.1", "should start with: /")), ["route r.2"]);
+        assert_eq!(found(&fault("services.2.port", "value should be between 0 and 65535")), ["service b"]);
+        assert_eq!(
+            found(&fault("routes.r.2.1", "invalid reference 'service: a' (no such entry in 'services')")),
+            ["route r.2"]
+        );
+        let unique = "uniqueness violation: 'routes' entity with name set to 'dup' already declared";
+        assert_eq!(found(&fault("routes.1", unique)), ["route dup"]);
+        assert_eq!(found(&fault("services.2", "uniqueness violation: …")), ["service b"]);
+        let hidden = "uniqueness violation: 'keyauth_credentials' entity with key set to '(hidden)' already declared";
+        for (path, words) in
+            [("keyauth_credentials.1", hidden), ("services.9.port", "x"), ("services.0", "x"), ("", ""), ("a", "'")]
+        {
+            assert!(found(&fault(path, words)).is_empty(), "{path}: {words}");
+        }
+    }
+}

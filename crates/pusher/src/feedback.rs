@@ -221,23 +221,4 @@ fn file_name(path: &Path) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use silverback_isolation::GatewayKind;
-
-    #[tokio::test]
-    async fn a_file_is_written_and_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state/feedback.json");
-        let place = Place::File(path.clone());
-        assert_eq!(read_file(&path).unwrap(), Feedback::default());
-        let kind = GatewayKind { version: "3.9.3".into(), ..GatewayKind::default() };
-        let feedback = Feedback { gateways: vec![kind], ..Feedback::default() };
-        put(&place, &feedback).await.unwrap();
-        assert_eq!(read_file(&path).unwrap(), feedback);
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("\"kind\": \"ConfigMap\"") && text.contains(FEEDBACK_LABEL), "{text}");
-        std::fs::write(&path, "no").unwrap();
-        assert!(read_file(&path).unwrap_err().to_string().contains("delete it"));
-    }
-}
+mod tests;

@@ -174,3 +174,6 @@ async fn show_trouble(mut trouble: watch::Receiver<Option<Trouble>>, readiness: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

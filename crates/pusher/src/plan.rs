@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use silverback_gateway::{ConfigBody, ConfigHash, State};
+use silverback_gateway::{ConfigBody, ConfigHash};
 use silverback_isolation::{Config, Feedback, Quarantined, Search, Verdict, Vote, judge};
 use silverback_kong::document;
-use silverback_model::{Commit, Digest, Epoch, Traces};
+use silverback_model::{Commit, Epoch, Traces};
 use tokio::sync::watch;
 
 use crate::fleet::Reports;
 use crate::follow::Desired;
 use crate::isolation_metrics::IsolationMetrics;
 use crate::isolation_service::Shown;
-use crate::votes;
+use crate::votes::{self, Kinds};
 
 /// How long a gateway that does not answer is waited for before what the others refuse is left out.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -78,6 +78,7 @@ pub(crate) struct Planner {
     /// What the gateways said of the last offer.
     heard: Option<Verdict>,
     first_refusal: Option<Instant>,
+    kinds: Kinds,
     /// What was found before this replica led was taken over.
     adopted: bool,
 }
@@ -104,6 +105,7 @@ impl Planner {
             offered: VecDeque::new(),
             heard: None,
             first_refusal: None,
+            kinds: Kinds::default(),
             adopted: false,
         }
     }
@@ -198,10 +200,12 @@ impl Planner {
 
     /// Takes in what the gateways say, until it changes nothing any more.
     fn hear(&mut self) {
-        let reports = self.ends.reports.borrow_and_update().clone();
-        let answering = votes::kinds(reports.values(), votes::answers);
-        let kinds: BTreeSet<Digest> = answering.keys().map(silverback_isolation::GatewayKind::digest).collect();
-        self.search.answering(&kinds);
+        let mut source = self.ends.reports.clone();
+        self.ends.reports.mark_unchanged();
+        let reports = source.borrow_and_update();
+        if self.kinds.update(reports.values()) {
+            self.search.answering(self.kinds.answering());
+        }
         self.hear_late(&reports);
         self.offer();
         while let Some(last) = self.offered.back() {
@@ -216,7 +220,7 @@ impl Planner {
             }
             self.tell(&verdict);
             let empty = !reports.values().any(|report| report.hash_observed.is_some_and(|hash| !hash.is_empty()));
-            self.search.judge(&verdict, &kinds, empty, Timestamp::now());
+            self.search.judge(&verdict, self.kinds.answering(), empty, Timestamp::now());
             self.heard = Some(verdict);
             self.offer();
         }
@@ -295,10 +299,8 @@ impl Planner {
             *before = shown;
             news
         });
-        let reports = self.ends.reports.borrow();
-        let known = votes::kinds(reports.values(), |report| report.state != State::Starting);
         let epoch = self.ends.epoch.borrow().clone();
-        let gateways = known.into_keys().collect();
+        let gateways = self.kinds.known().to_vec();
         let feedback = Feedback { epoch, gateways, quarantine: quarantine.to_vec() };
         self.ends.feedback.send_if_modified(|before| {
             let news = *before != feedback;

@@ -1,9 +1,10 @@
 //! What the gateways' reports say of an offer: votes, and which kinds of gateways there are. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use silverback_gateway::{ConfigHash, Facts, GatewayReport, PushResult, Rejection, State};
 use silverback_isolation::{GatewayKind, Named, Refusal, Vote};
+use silverback_model::Digest;
 
 /// What a gateway says of a configuration that it is, or was, given.
 pub(crate) fn vote(report: &GatewayReport, hash: ConfigHash, flatten: bool) -> Vote {
@@ -32,13 +33,39 @@ pub(crate) fn refuses(report: &GatewayReport) -> bool {
     report.last_push.as_ref().is_some_and(|push| matches!(push.result, PushResult::Refused(_)))
 }
 
-/// The kinds of those gateways that are as `which` says, each once, with an example's url.
-pub(crate) fn kinds<'a>(
-    reports: impl IntoIterator<Item = &'a GatewayReport>,
-    which: impl Fn(&GatewayReport) -> bool,
-) -> BTreeMap<GatewayKind, String> {
-    let found = reports.into_iter().filter(|report| which(report));
-    found.filter_map(|report| Some((kind(report.facts.as_ref()?), report.url.clone()))).collect()
+/// Which kinds of gateways there are. Told anew only when something about them is other.
+#[derive(Default)]
+pub(crate) struct Kinds {
+    seen: Vec<(bool, Option<Facts>)>,
+    known: Vec<GatewayKind>,
+    answering: BTreeSet<Digest>,
+}
+
+impl Kinds {
+    /// Looks at all gateways; gives whether anything is other.
+    pub(crate) fn update<'a>(&mut self, reports: impl Iterator<Item = &'a GatewayReport> + Clone) -> bool {
+        let now = || reports.clone().map(|report| (answers(report), &report.facts));
+        if now().eq(self.seen.iter().map(|(answers, facts)| (*answers, facts))) {
+            return false;
+        }
+        self.seen = now().map(|(answers, facts)| (answers, facts.clone())).collect();
+        let of = |facts: &Option<Facts>| facts.as_ref().map(kind);
+        let known: BTreeSet<GatewayKind> = self.seen.iter().filter_map(|(_, facts)| of(facts)).collect();
+        self.known = known.into_iter().collect();
+        let answering = self.seen.iter().filter(|(answers, _)| *answers).filter_map(|(_, facts)| of(facts));
+        self.answering = answering.map(|kind| kind.digest()).collect();
+        true
+    }
+
+    /// All kinds, each once, in order.
+    pub(crate) fn known(&self) -> &[GatewayKind] {
+        &self.known
+    }
+
+    /// Digests of the kinds of which a gateway answers.
+    pub(crate) fn answering(&self) -> &BTreeSet<Digest> {
+        &self.answering
+    }
 }
 
 fn kind(facts: &Facts) -> GatewayKind {

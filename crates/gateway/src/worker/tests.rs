@@ -558,3 +558,16 @@ proptest! {
         prop_assert_eq!(world.pushes, pushes, "a gateway in sync is left alone");
     }
 }
+
+#[test]
+fn what_is_for_empty_gateways_alone_takes_no_ones_place() {
+    let only_empty = |n| Event::Goal(Some(Goal { only_empty: true, ..goal(n) }));
+    let mut full = ready(ms(0), 1);
+    full.handle(ms(1), only_empty(2));
+    assert!(matches!(full.next(ms(1)), Action::Wait(_)));
+    full.handle(ms(2), Event::Goal(Some(goal(2))));
+    assert_eq!(full.next(ms(2)), Action::Push, "the same, meant for all");
+    let mut empty = ready(ms(0), 0);
+    empty.handle(ms(1), only_empty(2));
+    assert_eq!(empty.next(ms(1)), Action::Push);
+}

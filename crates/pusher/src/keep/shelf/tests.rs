@@ -77,3 +77,27 @@ async fn who_led_before_does_not_write_over_who_leads() {
     shelf.put(&accepted(3, 100), Some(&epoch(8))).await.unwrap();
     assert_eq!(generation(&shelf).await, Some(3));
 }
+
+/// At a real API server, as a user with the rights that a deployment gives.
+#[tokio::test]
+async fn secrets_hold_more_than_one_of_them_could() {
+    let Some((_server, client)) = crate::tests::deployed("last-good").await else { return };
+    let api: Api<Secret> = Api::namespaced(client, "last-good");
+    let prefix = "silverback-last-good".to_owned();
+    let shelf = Shelf::Secrets { api: Box::new(api.clone()), namespace: "last-good".into(), prefix };
+    assert_eq!(generation(&shelf).await, None);
+    let large = accepted(1, 5 << 20);
+    shelf.put(&large, Some(&epoch(1))).await.unwrap();
+    let part = api.get("silverback-last-good-a2").await.unwrap();
+    assert_eq!(part.type_.as_deref(), Some(TYPE));
+    assert_eq!(shelf.get().await.unwrap().unwrap().config, large.config);
+    shelf.put(&accepted(2, 3 << 20), Some(&epoch(1))).await.unwrap();
+    shelf.put(&accepted(3, 100), Some(&epoch(2))).await.unwrap();
+    shelf.put(&accepted(4, 100), Some(&epoch(2))).await.unwrap();
+    assert_eq!(generation(&shelf).await, Some(4));
+    // Between the parts and what points to them.
+    shelf.put_parts('a', b"torn").await.unwrap();
+    let kept = generation(&shelf).await;
+    assert!(shelf.put(&accepted(5, 100), Some(&epoch(1))).await.unwrap_err().to_string().contains("later leader"));
+    assert_eq!(kept, Some(4));
+}
