@@ -13,6 +13,7 @@ mod drain;
 mod election;
 mod gateway_api;
 mod hops;
+mod isolation;
 mod losing_nothing;
 mod metrics;
 mod outage;

@@ -18,7 +18,7 @@ pub(crate) struct Gateways(pub(crate) Vec<GatewayHandle>);
 pub(crate) struct Backend {
     /// Host of the Kong service, which is the name of its upstream.
     host: String,
-    paths: BTreeSet<String>,
+    pub(crate) paths: BTreeSet<String>,
     targets: BTreeSet<String>,
 }
 

@@ -18,14 +18,23 @@ pub(crate) struct ChangeArgs {
     /// Changes to measure.
     #[arg(long, default_value_t = 20, value_name = "N")]
     changes: usize,
+
+    /// Have the gateways judge what they are sent as Kong does, and refuse the routes of this many other Ingresses; with
+    /// 0 they judge and refuse nothing. Left out, they take whatever is JSON, which takes them less time.
+    #[arg(long, value_name = "N")]
+    refused: Option<u32>,
 }
 
 impl ChangeArgs {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut shop = Shop::open(&self.bench).await?;
+        if let Some(refused) = self.refused {
+            shop.refuse(refused);
+        }
         let instance = shop.instance(&self.bench, 0, &["--force-leader-election", "disabled"])?;
         let first = shop.change().await?;
         shop.arrived(&first).await?;
+        let before = shop.posts();
         let (mut answered, mut sent, mut floor) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.changes {
             let watch =
@@ -53,6 +62,11 @@ impl ChangeArgs {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let gateways = self.bench.gateways;
+        eprintln!(
+            "{} posts at a gateway for {} changes, after {before} at the start",
+            shop.posts() - before,
+            self.changes
+        );
         print(
             &[
                 Row { what: "API server's answer → a bare watch has the event".into(), times: floor },

@@ -129,6 +129,24 @@ impl Shop {
         Ok(())
     }
 
+    /// Has every gateway judge what it is sent, and refuse the routes of the Ingresses from the second on.
+    pub(crate) fn refuse(&self, count: u32) {
+        let tags: Vec<String> = (1..=count).map(|n| format!("k8s-name:app-{n}")).collect();
+        for gateway in &self.gateways {
+            let tags = tags.clone();
+            let is_refused = move |tag: &Value| tag.as_str().is_some_and(|tag| tags.iter().any(|it| it == tag));
+            gateway.faults().reject("refused for the benchmark", move |collection, entity| {
+                let tags = entity.get("tags").and_then(Value::as_array);
+                collection == "routes" && tags.is_some_and(|tags| tags.iter().any(&is_refused))
+            });
+        }
+    }
+
+    /// The most configurations that a gateway was sent so far.
+    pub(crate) fn posts(&self) -> usize {
+        self.gateways.iter().map(|gateway| gateway.posts().len()).max().unwrap_or_default()
+    }
+
     /// Removes the namespace's content as far as an API server alone can.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.client);
