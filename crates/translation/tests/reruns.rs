@@ -219,3 +219,27 @@ fn a_missing_backend_touches_the_status_of_its_route() {
     let output = translator.apply(vec![ObjectChange { content: None, ..upsert(&service(7, "")) }]);
     assert_eq!(told(&output), ["HTTPRoute.gateway.networking.k8s.io n/r7"]);
 }
+
+#[test]
+fn an_entity_tells_why_it_is_what_it_is() {
+    let mut translator = cluster();
+    let mut with_plugin = ingress(7, "/");
+    with_plugin["metadata"]["annotations"] = json!({"konghq.com/plugins": "gone"});
+    translator.apply(vec![upsert(&with_plugin)]);
+    let key = EntityKey::new(Collection::Services, "n.s7.80");
+    let trace = translator.trace(&key).unwrap().to_string();
+    let lines: Vec<&str> = trace.lines().map(str::trim_start).collect();
+    assert_eq!(lines[0], "kong services \"n.s7.80\"");
+    for told in [
+        "plans \"n.s7.80\"",
+        "claimants ClaimantKey { kind: Ingress, key: ObjectKey { namespace: \"n\", name: \"i7\" } }",
+        "services ObjectKey { namespace: \"n\", name: \"s7\" }",
+        "plugin specs ObjectKey { namespace: \"n\", name: \"gone\" } (not there)",
+    ] {
+        assert!(lines.contains(&told), "{told}: {trace}");
+    }
+    let upstream = EntityKey::new(Collection::Upstreams, "s7.n.80.svc");
+    let trace = translator.trace(&upstream).unwrap().to_string();
+    assert!(trace.contains("endpoint slices ObjectKey { namespace: \"n\", name: \"e7\" }"), "{trace}");
+    assert_eq!(translator.trace(&EntityKey::new(Collection::Services, "none")), None);
+}

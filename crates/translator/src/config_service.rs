@@ -1,13 +1,14 @@
 //! The gRPC service of the gateways' configuration.
 
 use std::pin::Pin;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::Stream;
+use silverback_kong::{Collection, EntityKey};
 use silverback_model::{CollectionId, ObjectKey, ObjectRef, Provenance};
 use silverback_proto::v1::{self, config_server::Config, diagnostic, explain_request::Subject};
 use silverback_sync::{Item, Publisher, SharedPublisher};
-use silverback_translation::{Diagnostic, Severity};
+use silverback_translation::{Diagnostic, Severity, Translator};
 use tonic::{Request, Response, Status};
 
 use crate::{Diagnostics, Statuses, redact};
@@ -19,6 +20,8 @@ const LARGEST_PAGE: usize = 5_000;
 pub(crate) struct ConfigService {
     pub(crate) publisher: SharedPublisher,
     pub(crate) diagnostics: Diagnostics,
+    /// To be asked why an entity is what it is, and for nothing that it alone decides.
+    pub(crate) translator: Arc<Mutex<Translator>>,
     pub(crate) statuses: Statuses,
 }
 
@@ -113,6 +116,7 @@ impl ConfigService {
             entities: Vec::new(),
             diagnostics: self.diagnostics(about),
             status: String::new(),
+            trace: self.trace(key),
         })
     }
 
@@ -130,7 +134,14 @@ impl ConfigService {
                 "{object} took part in nothing: it does not exist, is of another class, or is used by nothing"
             )));
         }
-        Ok(v1::ExplainResponse { sources: Vec::new(), entities, diagnostics, status })
+        Ok(v1::ExplainResponse { sources: Vec::new(), entities, diagnostics, status, trace: String::new() })
+    }
+
+    /// Looked for at the translator, which may be a step ahead of what is published.
+    fn trace(&self, key: &v1::EntityKey) -> String {
+        let key = EntityKey::new(Collection::from(key.collection.as_str()), &*key.name);
+        let translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
+        translator.trace(&key).map(|trace| trace.to_string()).unwrap_or_default()
     }
 
     fn diagnostics(&self, about: impl Fn(&ObjectRef) -> bool) -> Vec<v1::Diagnostic> {

@@ -34,6 +34,7 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
         publisher: pipeline.publisher(),
         diagnostics: pipeline.diagnostics(),
         statuses: pipeline.statuses(),
+        translator: pipeline.translator(),
     };
     let server = GrpcServer {
         flag: "--translator-bind-address",

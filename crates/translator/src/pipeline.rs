@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -67,7 +67,7 @@ impl Metrics {
 
 /// Translates, and publishes what came out.
 pub(crate) struct Pipeline {
-    translator: Translator,
+    translator: Arc<Mutex<Translator>>,
     publisher: SharedPublisher,
     diagnostics: Diagnostics,
     statuses: Statuses,
@@ -90,7 +90,7 @@ impl Pipeline {
             install(&mut publisher, &CollectionId::all(collection.as_str()));
         }
         Self {
-            translator: Translator::new(settings),
+            translator: Arc::new(Mutex::new(Translator::new(settings))),
             publisher: SharedPublisher::new(publisher),
             diagnostics: Diagnostics::default(),
             statuses: Statuses::default(),
@@ -106,6 +106,11 @@ impl Pipeline {
 
     pub(crate) fn publisher(&self) -> SharedPublisher {
         self.publisher.clone()
+    }
+
+    /// For questions; changes are made here alone.
+    pub(crate) fn translator(&self) -> Arc<Mutex<Translator>> {
+        self.translator.clone()
     }
 
     pub(crate) fn diagnostics(&self) -> Diagnostics {
@@ -130,7 +135,9 @@ impl Pipeline {
         stage.note("objects", self.waiting.len());
         let changes = std::mem::take(&mut self.waiting).into_iter().map(object_change).collect();
         let started = std::time::Instant::now();
-        let output = self.translator.apply_at(minute, changes);
+        let mut translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = translator.apply_at(minute, changes);
+        drop(translator);
         self.metrics.seconds.observe(started.elapsed().as_secs_f64());
         self.metrics.translations.inc();
         self.metrics.reran.inc_by(output.reran as u64);

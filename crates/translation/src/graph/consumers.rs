@@ -96,7 +96,7 @@ pub(super) fn products(
     let bound = graph.group("bound plugins", &by_plugin, |_, _, _| Some(()));
 
     let at = scope.clone();
-    let consumers = graph.derive("consumers", &candidates.consumers, move |ctx, key, candidate: &Candidate| {
+    let consumers = graph.derive("kong consumers", &candidates.consumers, move |ctx, key, candidate: &Candidate| {
         let mut product = Product { entities: Vec::new(), notes: candidate.notes.clone() };
         let verdict: Option<Arc<Notes>> = ctx.get(&candidates.verdicts, key);
         let kept_out = verdict.map(|verdict| (*verdict).clone()).unwrap_or_default();
@@ -117,7 +117,7 @@ pub(super) fn products(
     });
 
     let at = scope.clone();
-    let groups = graph.derive("consumer groups", &candidates.groups, move |ctx, key, group: &Group| {
+    let groups = graph.derive("kong consumer groups", &candidates.groups, move |ctx, key, group: &Group| {
         let mut product = Product { entities: Vec::new(), notes: group.notes.clone() };
         if ctx.get(&audiences.groups, key).is_none() {
             if at.settings.enterprise() {

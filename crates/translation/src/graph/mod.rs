@@ -132,7 +132,7 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
     let closed = graph.derive("closed", &bindings, |_, _, bindings: &Bindings| Some(bindings.closed.clone()));
     let ranks = ranks::add(graph, claims, services);
     let at = scope.clone();
-    let products = graph.derive("services", &plans, move |ctx, name, plan: &Plan| {
+    let products = graph.derive("kong services", &plans, move |ctx, name, plan: &Plan| {
         let claimants = ctx.members(&services.by_name, name);
         let certificate = plan.client_certificate.as_ref().and_then(|secret| certificates.ids.of(ctx, secret));
         let closed = ctx.get(&closed, name).unwrap_or_default();

@@ -42,7 +42,7 @@ fn vaults(graph: &mut Graph, scope: &Scope) -> Derived<String, Product> {
         .derive("vault prefixes", &scope.inputs.vaults, move |ctx, _, object| vault::prefix(object, &at.view(ctx)));
     let by_prefix = graph.index("vaults by prefix", &prefixes, |_, prefix: &String| vec![prefix.clone()]);
     let at = scope.clone();
-    graph.group("vaults", &by_prefix, move |ctx, _, keys| {
+    graph.group("kong vaults", &by_prefix, move |ctx, _, keys| {
         let found = keys.iter().filter_map(|key| Some((key.clone(), ctx.get(&at.inputs.vaults, key)?)));
         let all: Vec<(ObjectKey, Arc<KongVault>)> = found.collect();
         vault::product(&all, &at.view(ctx))
@@ -55,7 +55,7 @@ fn licenses(graph: &mut Graph, scope: &Scope) -> Derived<(), Product> {
         if enterprise && license.enabled { vec![()] } else { Vec::new() }
     });
     let licenses = scope.inputs.licenses;
-    graph.group("licenses", &enabled, move |ctx, (), keys| {
+    graph.group("kong licenses", &enabled, move |ctx, (), keys| {
         let found = keys.iter().filter_map(|key| Some((key.clone(), ctx.get(&licenses, key)?)));
         license::product(&found.collect::<Vec<_>>())
     })
@@ -68,7 +68,7 @@ fn custom_entities(
     services_by_plugin: Index<PluginKey, String>,
 ) -> Derived<ObjectKey, Product> {
     let at = scope.clone();
-    graph.derive("custom entities", &scope.inputs.custom_entities, move |ctx, _, object: &KongCustomEntity| {
+    graph.derive("kong custom entities", &scope.inputs.custom_entities, move |ctx, _, object: &KongCustomEntity| {
         let services = |plugin: &PluginKey| ctx.members(&services_by_plugin, plugin).iter().cloned().collect();
         custom_entity::product(object, &specs, services, &at.view(ctx))
     })
