@@ -22,6 +22,10 @@ generated, and a test asks again: `BLESS=1 cargo test -p silverback-tests devclu
 
 Codes, reasons and shapes are compared, and the fields that are named. Where the two differ on purpose, the last column says
 why.
+
+Objects are kept as they are written: nothing is defaulted, held against a schema or CEL rules, or collected when its owner
+goes, and a deleted namespace is gone at once with all that is in it. No controllers run. Requests in protobuf, which some of
+`kubectl create`'s subcommands send, are answered 415; `kubectl apply --validate=false` works for everything served.
 ";
 
 /// A client for a kubeconfig's text, which takes the first answer.

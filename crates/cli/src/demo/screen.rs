@@ -45,19 +45,18 @@ impl Screen {
 
     /// Shows a line.
     pub(super) fn say(&self, tone: Tone, subject: &str, text: &str) {
+        self.print(&line(self.start.elapsed(), tone, subject, text, self.colours));
+    }
+
+    /// Shows text as it is.
+    pub(super) fn print(&self, text: &str) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = std::io::stdout().lock();
         if std::mem::take(&mut *pending) {
             let _ = write!(out, "\r\x1b[2K");
         }
         // Nobody is left to read where this fails.
-        let _ = writeln!(out, "{}", line(self.start.elapsed(), tone, subject, text, self.colours));
-    }
-
-    /// Shows text as it is.
-    pub(super) fn print(&self, text: &str) {
-        let _pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+        let _ = writeln!(out, "{text}");
     }
 
     /// Waits, and shows what for where that takes long: on a terminal in a line that goes again, else every 10 s.
