@@ -123,6 +123,9 @@ impl Search {
     /// What gateways are known to have accepted in an earlier run; what is known better already stays.
     pub fn recall(&mut self, accepted: Arc<Config>) {
         self.accepted.get_or_insert(accepted);
+        if self.stuck.take().is_some() {
+            self.go_on(false);
+        }
     }
 
     /// Gateways were seen to have taken what was offered before the present offer.

@@ -164,6 +164,7 @@ impl Planner {
     fn recall(&mut self) {
         let Some(recalled) = self.ends.recalled.borrow_and_update().clone() else { return };
         self.search.recall(recalled.config.clone());
+        self.offer();
         if self.wanted.is_empty() {
             let body = body(&recalled.config, None);
             tracing::info!(generation = %recalled.commit.generation, accepted = %recalled.at, bytes = body.len(), "gateways without a configuration get the last good one");
