@@ -132,9 +132,11 @@ async fn secrets_that_nothing_names_are_not_held() -> anyhow::Result<()> {
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "type": of,
                 "stringData": { "release": "x".repeat(bytes) } })
     };
-    for n in 0..20 {
-        cluster.put(secret(&format!("release-{n}"), "helm.sh/release.v1", 100_000)).await?;
-        cluster.put(secret(&format!("other-{n}"), "Opaque", 10_000)).await?;
+    let (number, bytes) =
+        (from_environment("SILVERBACK_SECRETS", 20), from_environment("SILVERBACK_SECRET_BYTES", 50_000));
+    for n in 0..number {
+        cluster.put(secret(&format!("release-{n}"), "helm.sh/release.v1", bytes)).await?;
+        cluster.put(secret(&format!("other-{n}"), "Opaque", bytes)).await?;
     }
     cluster.put(secret("named", "Opaque", 10)).await?;
     let mut tls = ingress("kong", "shop", "/shop");
@@ -150,6 +152,11 @@ async fn secrets_that_nothing_names_are_not_held() -> anyhow::Result<()> {
     watcher.is_ready().await?;
     watcher.holds(ports, "Secret", "complete", 1).await?;
     watcher.holds(ports, "ConfigMap", "complete", 1).await?;
+    if let Some((now, most)) = watcher.process.memory() {
+        eprintln!(
+            "beside {number} releases of Helm and as many other Secrets, {bytes} bytes each, the watcher takes {now} kB, at most {most} kB"
+        );
+    }
     let metrics = watcher.metrics().await?;
     let held = format!("silverback_watcher_objects{{kind=\"Secret\",namespace=\"{}\"}} 1", cluster.namespace);
     ensure!(metrics.contains(&held), "{held} is not in {metrics}");

@@ -24,7 +24,8 @@ impl Item {
     pub fn new(key: ObjectKey, version: Version, body: impl Into<Arc<str>>) -> Self {
         let body = body.into();
         let digest = Digest::of_parts([key.namespace.as_bytes(), key.name.as_bytes(), body.as_bytes()]);
-        Self { key, version, body, sources: Arc::new([]), digest }
+        // The empty slice is shared by all.
+        Self { key, version, body, sources: Arc::default(), digest }
     }
 
     /// The same item, made from `sources`.

@@ -7,6 +7,7 @@ mod compare;
 mod fuzz;
 mod gateway_world;
 mod golden;
+mod held;
 mod incremental;
 mod judged;
 mod parity;

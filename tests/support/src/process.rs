@@ -83,6 +83,16 @@ impl Process {
         kill_process(self.pid, signal).with_context(|| format!("signal to {}", self.name))
     }
 
+    /// Resident memory in kilobytes: now, and at most so far. `None` where the system does not tell.
+    pub fn memory(&self) -> Option<(u64, u64)> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero())).ok()?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().trim_end_matches(" kB").parse().ok()
+        };
+        Some((field("VmRSS:")?, field("VmHWM:")?))
+    }
+
     /// Whether it has not ended.
     pub fn is_running(&self) -> bool {
         matches!(self.child().try_wait(), Ok(None))
