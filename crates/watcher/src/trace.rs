@@ -1,14 +1,21 @@
 //! Where a change begins its way: a stage for the event that told of it, and one for its being published.
 
-use silverback_model::{CollectionId, Traces};
+use silverback_model::{CollectionId, Lineage, Traces};
 use silverback_sync::{Change, Outcome, Publisher, SharedPublisher};
 use silverback_trace::Stage;
 
-/// Applies a change as a step of its own, and has followers know which event it was.
-pub(crate) fn apply(publisher: &SharedPublisher, collection: &CollectionId, change: Change) -> Outcome {
+/// Applies a change that was read in `lineage` as a step of its own, and has followers know which event it was. `None`
+/// where another history began meanwhile: what was read before says nothing in it.
+pub(crate) fn apply(
+    publisher: &SharedPublisher,
+    lineage: &Lineage,
+    collection: &CollectionId,
+    change: Change,
+) -> Option<Outcome> {
     let event = event(collection, &change);
-    let outcome = publish(publisher, &event.traces(), |publisher| Some(publisher.apply(collection, change)));
-    outcome.unwrap_or(Outcome::Unaltered)
+    publish(publisher, &event.traces(), |publisher| {
+        (publisher.lineage() == lineage).then(|| publisher.apply(collection, change))
+    })
 }
 
 /// Alters what is published, if at all, in one step, and has followers know which events they were.
@@ -28,7 +35,7 @@ pub(crate) fn publish(
 }
 
 /// The event that told of a change; none for what changes no object.
-pub(crate) fn event(collection: &CollectionId, change: &Change) -> Stage {
+fn event(collection: &CollectionId, change: &Change) -> Stage {
     let mut stage = match change {
         Change::Bookmark(_) | Change::Stale(_) => return Stage::default(),
         _ => Stage::first("watch event"),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use silverback_model::{CollectionId, ObjectKey};
+use silverback_model::{CollectionId, Lineage, ObjectKey};
 use silverback_resources::registry::{Kind, KindId};
 use silverback_sync::{Change, Item, Outcome, SharedPublisher, State};
 use tokio::sync::watch;
@@ -180,8 +180,14 @@ impl Held<'_> {
         selected || kind.kind().kept_for_labels.iter().any(|name| label(name).is_some())
     }
 
-    /// Tells what the stream of a collection brought.
-    pub(super) fn tell(&mut self, collection: &CollectionId, kind: KindId, news: News) -> (Change, Outcome) {
+    /// Tells what the stream of a collection brought in `lineage`. `None` where another history began meanwhile.
+    pub(super) fn tell(
+        &mut self,
+        lineage: &Lineage,
+        collection: &CollectionId,
+        kind: KindId,
+        news: News,
+    ) -> Option<(Change, Outcome)> {
         let change = match news {
             News::Whole { found, version } => {
                 let items = found.into_iter().map(|found| found.item);
@@ -195,9 +201,9 @@ impl Held<'_> {
             News::Delete { key, version } => Change::Delete { key, version },
             News::Stale(reason) => Change::Stale(reason),
         };
-        let outcome = trace::apply(&self.closure.publisher, collection, change.clone());
+        let outcome = trace::apply(&self.closure.publisher, lineage, collection, change.clone())?;
         self.settle(kind, &change);
-        (change, outcome)
+        Some((change, outcome))
     }
 
     /// What is pending and present is settled by the stream, too. Absent from a list says nothing: it may be older

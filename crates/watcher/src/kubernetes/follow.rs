@@ -49,8 +49,10 @@ impl Follower {
             self.follow_version(self.kind.best_version(), false, std::future::pending()).await;
             return;
         };
+        let mut asked = self.source.asked.subscribe();
         loop {
             let now = installed.borrow_and_update().clone();
+            let histories = asked.borrow_and_update().histories;
             if now.unreadable {
                 self.follow_unannounced(&mut installed).await;
                 continue;
@@ -75,8 +77,12 @@ impl Follower {
                     }
                 }
             }
-            if installed.changed().await.is_err() {
-                return;
+            // What is absent is so in one history, and must be told anew in the next.
+            tokio::select! {
+                changed = installed.changed() => if changed.is_err() {
+                    return;
+                },
+                _ = asked.wait_for(|asked| asked.histories != histories) => (),
             }
         }
     }

@@ -11,7 +11,8 @@ use silverback_resources::registry::KindId;
 use silverback_sync::Item;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// So that whatever was missed is caught up with soon after the API server is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// An object that something names.
 pub(crate) type Place = (KindId, ObjectKey);

@@ -164,20 +164,27 @@ impl KubernetesSource {
         }
     }
 
-    /// The API server's newest list of a collection, as of `version`, is older than what was seen: etcd was restored
-    /// from a backup. Gives the history that begins.
-    fn begin_history(&self, collection: &CollectionId, list: Change, version: &Version) -> Lineage {
-        let cluster = self.lineage().0.split('+').next().unwrap_or_default().to_owned();
+    /// The API server's newest list of a collection, as of `version`, is older than what was seen in history `ended`:
+    /// etcd was restored from a backup. Gives the history that is followed now.
+    fn begin_history(&self, ended: &Lineage, collection: &CollectionId, list: Change, version: &Version) -> Lineage {
+        let cluster = ended.0.split('+').next().unwrap_or_default();
         let next = Lineage(format!("{cluster}+{version}"));
-        tracing::warn!(
-            "{collection} went back to version {version}: history {next} begins and everything is listed again"
-        );
-        self.publisher.write(|publisher| {
-            publisher.begin_lineage(next.clone(), "the cluster's history began again");
-            publisher.apply(collection, list)
+        let begun = self.publisher.write(|publisher| {
+            // Another collection may have been faster.
+            let first = publisher.lineage() == ended;
+            if first {
+                publisher.begin_lineage(next.clone(), "the cluster's history began again");
+                publisher.apply(collection, list);
+            }
+            first
         });
-        self.asked.send_modify(|asked| asked.histories += 1);
-        next
+        if begun {
+            tracing::warn!(
+                "{collection} went back to version {version}: history {next} begins and everything is listed again"
+            );
+            self.asked.send_modify(|asked| asked.histories += 1);
+        }
+        self.lineage()
     }
 }
 

@@ -21,8 +21,8 @@ use crate::trace;
 /// Objects in a page of a list; bodies of Secrets and ConfigMaps may be a megabyte each.
 const PAGE: u32 = 500;
 const PAGE_OF_LARGE: u32 = 25;
-/// The API server ends a watch after this; it is resumed where it was.
-const WATCH_SECONDS: u64 = 290;
+/// The API server ends a watch after this, not all of them at once; it is resumed where it was.
+const WATCH_SECONDS: std::ops::Range<u64> = 240..300;
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl<'s> Session<'s> {
 
     /// A list as a stream, which goes on as a watch.
     async fn stream(&mut self) -> Option<Refusal> {
-        let path = query::with(&self.path, &query::stream(WATCH_SECONDS), self.kind.field_selector);
+        let path = query::with(&self.path, &query::stream(rand::random_range(WATCH_SECONDS)), self.kind.field_selector);
         let (limit, silence) = (self.source.patience.list, self.source.patience.streamed);
         let started = Instant::now();
         let mut lines = match timeout(silence, self.source.cluster.lines(&path)).await {
@@ -181,7 +181,8 @@ impl<'s> Session<'s> {
     }
 
     async fn watch(&mut self, from: &Version) -> Option<Refusal> {
-        let path = query::with(&self.path, &query::watch(from, WATCH_SECONDS), self.kind.field_selector);
+        let path =
+            query::with(&self.path, &query::watch(from, rand::random_range(WATCH_SECONDS)), self.kind.field_selector);
         let silence = self.source.patience.silence;
         let lines = match timeout(silence, self.source.cluster.lines(&path)).await {
             Ok(Ok(lines)) => lines,
@@ -245,12 +246,11 @@ impl<'s> Session<'s> {
         let mut held = source.closure.lock();
         let Some(answer) = read(Some(&|head| held.wants(kind, head))) else { return false };
         let over = is_over(&answer);
-        if let Some(news) = self.machine.on(answer)
-            && source.lineage() == self.lineage
-        {
+        if let Some(news) = self.machine.on(answer) {
             self.warn(&news);
-            let (change, outcome) = held.tell(self.collection, kind.id, news);
-            self.judge(&change, outcome);
+            if let Some((change, outcome)) = held.tell(&self.lineage, self.collection, kind.id, news) {
+                self.judge(&change, outcome);
+            }
         }
         over
     }
@@ -265,20 +265,15 @@ impl<'s> Session<'s> {
     async fn tell(&mut self, news: News) {
         self.warn(&news);
         if is_selective(self.kind) {
-            let (change, outcome) = self.source.closure.lock().tell(self.collection, self.kind.id, news);
-            return self.judge(&change, outcome);
+            let told = self.source.closure.lock().tell(&self.lineage, self.collection, self.kind.id, news);
+            return told.map_or((), |(change, outcome)| self.judge(&change, outcome));
         }
         let (change, naming) = if self.kind.references.is_empty() { (change_of(news), None) } else { split(news) };
         let (source, collection) = (self.source, self.collection);
         if let Some(naming) = &naming {
             source.closure.announce(collection, naming, |reason| source.tell_stale(collection, reason)).await;
         }
-        let event = trace::event(collection, &change);
-        let outcome = trace::publish(&source.publisher, &event.traces(), |publisher| {
-            // What was read before another history began says nothing in it.
-            let current = *publisher.lineage() == self.lineage;
-            current.then(|| publisher.apply(collection, change.clone()))
-        });
+        let outcome = trace::apply(&source.publisher, &self.lineage, collection, change.clone());
         if let Some(naming) = naming {
             source.closure.told(collection, naming);
         }
@@ -300,7 +295,7 @@ impl<'s> Session<'s> {
         let Change::Replace { version, .. } = change else { return };
         let must_reach = self.must_reach.take();
         if outcome == Outcome::WentBack || must_reach.is_some_and(|asked| rules::history_went_back(&asked, version)) {
-            self.lineage = self.source.begin_history(self.collection, change.clone(), version);
+            self.lineage = self.source.begin_history(&self.lineage, self.collection, change.clone(), version);
         }
     }
 

@@ -414,7 +414,7 @@ async fn a_history_that_begins_again_replaces_the_state_without_a_gap() {
     fake.put(SERVICE, "shop", "later", service(80));
     fake.skip_to(100);
     fake.bookmark(SERVICE);
-    let mut story = Start::watching(&[SERVICE, INGRESS, SECRET]).run(&fake);
+    let mut story = Start::watching(&[SERVICE, INGRESS, SECRET, PLUGIN]).run(&fake);
     story.holds(&["Ingress web", "Secret cert", "Service later", "Service web"]).await;
 
     fake.restore(backup);
@@ -423,6 +423,9 @@ async fn a_history_that_begins_again_replaces_the_state_without_a_gap() {
     story.until("what changed is seen", |story| story.held[&("Service".into(), "web".into())].contains("8080")).await;
     assert_eq!(story.gone, ["Service later"]);
     story.until("the history is another", |story| story.replica.lineage() != Lineage("the-cluster".into())).await;
+    story.until("it is one", |story| story.replica.is_whole() && story.replica.missing().is_empty()).await;
+    let state = |story: &Story| story.publisher.read(|p| p.collection(&PLUGIN.collection()).unwrap().state.clone());
+    story.until("what is absent is told to be", |story| state(story) == silverback_sync::State::Absent).await;
     // And it goes on.
     fake.put(INGRESS, "shop", "new", json!({}));
     story.holds(&["Ingress new", "Ingress web", "Secret cert", "Service web"]).await;
