@@ -27,6 +27,9 @@ pub(crate) struct Desired {
     pub(crate) traces: Traces,
 }
 
+/// What readiness calls a pusher that has nothing to push.
+pub(crate) const WHAT: &str = "pusher";
+
 /// Entities as received, and what was accepted of them.
 #[derive(Default)]
 pub(crate) struct Configs {
@@ -90,8 +93,6 @@ impl Configs {
 
 /// Follows until dropped; readiness names what is missing.
 pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Arc<Desired>>>, context: &Context) {
-    const WHAT: &str = "pusher";
-    context.readiness.block(WHAT, "no translator was reached yet");
     let mut configs = Configs::default();
     context.metrics.register(
         "silverback_pusher_commits_refused",

@@ -43,6 +43,7 @@ const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/
 /// # Errors
 /// When a setting cannot be used. Translators, gateways and an API server that do not answer are waited for.
 pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> anyhow::Result<()> {
+    context.readiness.block(follow::WHAT, "no translator was reached yet");
     context.hops.may_listen("--pusher-bind-address", args.pusher_bind_address)?;
     let tls = context.hops.client("--translator-url", &args.translator_url)?;
     let timing = args.election.timing()?;

@@ -15,8 +15,10 @@ pub mod streaming;
 pub mod telemetry;
 pub mod values;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 
 pub use args::CommonArgs;
 pub use hops::Hops;
@@ -75,8 +77,14 @@ where
             port_offset: common.port_offset,
             hops: Hops::new(&common.hops)?,
         };
+        // The first step of a service says what it waits for; no probe is answered before.
+        let mut service = pin!(service(context.clone()));
+        let first = poll_fn(|task| Poll::Ready(service.as_mut().poll(task))).await;
         let admin = admin::serve(&common, &context).await?;
-        let result = service(context.clone()).await;
+        let result = match first {
+            Poll::Ready(result) => result,
+            Poll::Pending => service.await,
+        };
         context.shutdown.cancel();
         admin.finish().await;
         telemetry.finish();

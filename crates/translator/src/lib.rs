@@ -26,6 +26,7 @@ use pipeline::Pipeline;
 /// # Errors
 /// When a setting cannot be used. A watcher that does not answer is looked for, and readiness says so.
 pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
+    context.readiness.block("translator", "no watcher was reached yet");
     context.hops.may_listen("--translator-bind-address", args.translator_bind_address)?;
     let tls = context.hops.client("--watcher-url", &args.watcher_url)?;
     let metrics = pipeline::Metrics::register(&context.metrics);
@@ -62,7 +63,6 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
 
 /// The one task that owns the replica and the derived configuration.
 async fn follow(mut follower: Follower, mut pipeline: Pipeline, context: &Context) {
-    context.readiness.block("translator", "no watcher was reached yet");
     let mut following = Following::register(&context.metrics, "translator");
     let mut lost = String::new();
     loop {

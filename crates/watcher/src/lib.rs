@@ -32,6 +32,7 @@ pub use kinds::KindSwitches;
 /// # Errors
 /// When a setting cannot be used. A cluster that does not answer is waited for, and readiness says so.
 pub async fn run(cluster: ClusterArgs, args: WatcherArgs, context: Context) -> anyhow::Result<()> {
+    context.readiness.block("watcher", "nothing was read yet");
     context.hops.may_listen("--watcher-bind-address", args.watcher_bind_address)?;
     let kinds: Arc<[&'static Kind]> = args.kinds.kinds().into();
     if args.from.is_empty() {
