@@ -154,7 +154,7 @@ impl Pipeline {
         let inputs = Inputs {
             settings: self.settings,
             software: silverback_service::VERSION.to_owned(),
-            feedback: self.translator.feedback(),
+            feedback: self.translator.lock().unwrap_or_else(PoisonError::into_inner).feedback(),
             minute,
             ..replica.inputs()
         };
