@@ -146,6 +146,16 @@ impl Search {
         }
     }
 
+    /// Somebody else offers from now on: what is searched here is given up, and the present offer is the whole of what is
+    /// wanted.
+    pub fn stand_by(&mut self) {
+        self.suspects.clear();
+        let whole = self.offer.purpose == Purpose::Whole && Arc::ptr_eq(&self.offer.wanted, &self.wanted);
+        if !whole || self.stuck.take().is_some() {
+            self.go_on(false);
+        }
+    }
+
     /// Takes over what another replica found.
     pub fn adopt(&mut self, quarantine: Vec<Quarantined>) {
         if self.quarantine != quarantine {

@@ -127,7 +127,10 @@ impl Planner {
                 changed = self.ends.reports.changed() => if changed.is_err() { return },
                 Ok(()) = self.ends.found.changed() => self.adopt(),
                 Ok(()) = self.ends.recalled.changed() => self.recall(),
-                Ok(()) = self.ends.epoch.changed() => (),
+                Ok(()) = self.ends.epoch.changed() => {
+                    self.stand_by();
+                    self.offer();
+                }
                 () = tokio::time::sleep(wait) => (),
             }
         }
@@ -143,8 +146,16 @@ impl Planner {
         self.traces.merge(&desired.traces);
         let refusing = self.ends.reports.borrow().values().any(votes::refuses);
         self.search.want(desired.config.clone(), refusing && self.heard.is_none());
+        self.stand_by();
         self.adopt();
         self.offer();
+    }
+
+    /// Who does not lead holds nothing back: when it leads, or fills a gateway, that is with the latest.
+    fn stand_by(&mut self) {
+        if !self.leads() {
+            self.search.stand_by();
+        }
     }
 
     /// What another replica found counts as long as it is the one that leads; what an earlier run found, once.
@@ -216,7 +227,8 @@ impl Planner {
             self.first_refusal = refused.then(|| self.first_refusal.unwrap_or_else(Instant::now));
             let waited = self.first_refusal.map(|first| first.elapsed()).unwrap_or_default();
             let Some(verdict) = judge(&votes, waited, PATIENCE) else { return };
-            if self.heard.as_ref() == Some(&verdict) {
+            // What was refused of another's offers, or of old ones, is the leader's to judge.
+            if self.heard.as_ref() == Some(&verdict) || (verdict != Verdict::Taken && !self.leads()) {
                 return;
             }
             self.tell(&verdict);

@@ -356,3 +356,56 @@ async fn before_any_translator_answers_empty_gateways_get_the_last_good_configur
     let accepted = tokio::time::timeout(SOON, world.accepted.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
     assert_eq!(*accepted.unwrap().config, shop(0..8));
 }
+
+/// Who loses the lead in the midst of a search has the whole of what is wanted ready, at once and from then on.
+#[tokio::test]
+async fn who_does_not_lead_holds_nothing_back() {
+    let (desired, desired_rx) = watch::channel(None);
+    let (reports, reports_rx) = watch::channel(Reports::new());
+    let (epoch, epoch_rx) = watch::channel(Some(Epoch::default()));
+    let (plans, mut plans_rx) = watch::channel(None::<Arc<Plan>>);
+    let ends = Ends {
+        desired: desired_rx,
+        reports: reports_rx,
+        epoch: epoch_rx,
+        found: watch::channel(None).1,
+        recalled: watch::channel(None).1,
+        plans,
+        accepted: watch::channel(None).0,
+        feedback: watch::channel(Feedback::default()).0,
+        shown: watch::channel(Shown::default()).0,
+    };
+    let registry = silverback_service::metrics::Metrics::default();
+    tokio::spawn(Planner::new(ends, true, IsolationMetrics::register(&registry)).run());
+    let want = |services: usize| {
+        let config = Arc::new(shop(0..services));
+        let (commit, age, traces) = (Commit::default(), Duration::ZERO, Traces::default());
+        desired.send_replace(Some(Arc::new(Desired { commit, age, config, traces })));
+    };
+    let mut next = async |is: &dyn Fn(&Plan) -> bool| {
+        let found = plans_rx.wait_for(|plan| plan.as_ref().is_some_and(|plan| is(plan)));
+        tokio::time::timeout(SOON, found).await.unwrap().unwrap().clone().unwrap()
+    };
+    let hash = |services: usize| body(&shop(0..services), None).hash();
+    want(2);
+    let first = next(&|plan| plan.flatten).await;
+    let push = silverback_gateway::LastPush {
+        started: std::time::SystemTime::UNIX_EPOCH,
+        took: Duration::ZERO,
+        hash: first.body.hash(),
+        flatten: true,
+        bytes: 0,
+        generation: Generation(1),
+        result: silverback_gateway::PushResult::Refused(Arc::default()),
+    };
+    let state = silverback_gateway::State::Refused;
+    let report = silverback_gateway::GatewayReport { state, last_push: Some(push), ..Default::default() };
+    reports.send_modify(|reports| drop(reports.insert(String::new(), report)));
+    next(&|plan| !plan.flatten).await;
+    // The answer to the question in the other form never comes.
+    want(3);
+    epoch.send_replace(None);
+    next(&|plan| plan.flatten && plan.body.hash() == hash(3)).await;
+    want(4);
+    next(&|plan| plan.flatten && plan.body.hash() == hash(4)).await;
+}
