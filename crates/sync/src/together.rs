@@ -1,7 +1,8 @@
 //! Tests of what must never be seen in part: one change that spans collections, and what is held only while something
 //! else refers to it.
 
-use silverback_model::{CollectionId, Digest, Lineage, ObjectKey, Version, rules};
+use silverback_model::{CollectionId, Digest, Lineage, ObjectKey, Traces, Version, rules};
+use silverback_proto::v1::watch_response::Frame;
 
 use crate::{Change, Delta, Item, Mode, Publisher, Received, Replica, SubscriberId};
 
@@ -112,4 +113,28 @@ fn what_is_absent_stays_so_whatever_its_source_says_meanwhile() {
         deliver(&mut publisher, subscriber, &mut replica);
         assert_eq!(replica.completeness(&routes()), rules::Completeness::Absent);
     }
+}
+
+#[test]
+fn coalesced_changes_are_told_of_with_the_step_that_brings_them() {
+    let mut publisher = publisher(10);
+    let mut replica = Replica::new(Mode::PerCollection);
+    let subscriber = publisher.subscribe(replica.cursors());
+    deliver(&mut publisher, subscriber, &mut replica);
+    assert!(replica.take_traces().is_empty());
+
+    for (at, trace) in [(11, "first"), (12, "second")] {
+        publisher.apply(&routes(), Change::Upsert(item("one", at)));
+        publisher.trace(&Traces::of(trace));
+    }
+    let mut frames = 0;
+    while let Some(frame) = publisher.next_frame(subscriber) {
+        let last = matches!(frame.frame, Some(Frame::Progress(_)));
+        assert_eq!(frame.traceparent, if last { "first" } else { "" }, "the step is whole with its last frame");
+        replica.receive(frame).unwrap();
+        frames += 1;
+    }
+    let traces = replica.take_traces();
+    assert_eq!((traces.first(), traces.linked().collect::<Vec<_>>()), (Some("first"), vec!["second"]));
+    assert!(frames > 1 && replica.take_traces().is_empty());
 }
