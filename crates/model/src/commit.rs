@@ -15,6 +15,7 @@ pub struct Inputs {
     /// How far each collection was known.
     pub frontiers: Frontiers,
     /// What each collection held.
+    #[serde(default, with = "pairs")]
     pub digests: BTreeMap<CollectionId, SetDigest>,
     /// Digest of the translation settings.
     pub settings: Digest,
@@ -42,4 +43,41 @@ pub struct Commit {
     /// When the watcher learned of the oldest change that it brings, since 1970-01-01 UTC by the watcher's clock. None
     /// where that is not known. For reports: nothing is decided by it.
     pub changed_at: Option<Duration>,
+}
+
+/// A map as pairs: JSON has no keys but texts.
+mod pairs {
+    use super::{BTreeMap, CollectionId, Deserialize, Serialize, SetDigest};
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        map: &BTreeMap<CollectionId, SetDigest>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<CollectionId, SetDigest>, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Frontier;
+
+    #[test]
+    fn a_commit_can_be_kept_as_json() {
+        let id = CollectionId::in_namespace("Secret", "shop");
+        let inputs = Inputs {
+            frontiers: Frontiers([(id.clone(), Frontier::default())].into()),
+            digests: [(id, SetDigest(Digest(7)))].into(),
+            ..Inputs::default()
+        };
+        let commit = Commit { generation: Generation(3), inputs, ..Commit::default() };
+        let text = serde_json::to_string(&commit).unwrap();
+        assert_eq!(serde_json::from_str::<Commit>(&text).unwrap(), commit, "{text}");
+    }
 }
