@@ -57,7 +57,8 @@ pub struct FeatureGates {
     pub kong_service_facade: bool,
     /// KongCustomEntity.
     pub kong_custom_entity: bool,
-    /// Redirect filters become the `redirect` plugin, which Kong has since 3.9.
+    /// Redirect filters keep what is below a prefix: by the `redirect` plugin, which Kong has since 3.9, or by a program.
+    /// Off: one place for all requests of a match, as KIC has it without that plugin.
     pub support_redirect_plugin: bool,
     /// Equal backends in several HTTPRoutes of a namespace share one service.
     #[serde(rename = "CombinedServicesFromDifferentHTTPRoutes")]

@@ -61,10 +61,13 @@ pub(super) fn redirect(redirect: &Redirect, place: &Place<'_>) -> Result<Redirec
         return Err(("scheme".into(), "http or https is expected".into()));
     }
     let path = new_path(redirect, place.path)?;
+    if !place.settings.feature_gates.support_redirect_plugin {
+        return Ok(by_header(status, beforehand(redirect, place.path)));
+    }
     let host = redirect.hostname.as_deref().filter(|host| !host.is_empty());
     let somewhere = redirect.scheme.is_some() || redirect.port.is_some();
     let origin = host.and_then(|host| origin(host, redirect, place.front));
-    let known = place.settings.kong_version >= REDIRECT_PLUGIN && place.settings.feature_gates.support_redirect_plugin;
+    let known = place.settings.kong_version >= REDIRECT_PLUGIN;
     let fixed = match (&path, origin) {
         (NewPath::Full(path), Some(origin)) => Some((origin, if *path == "/" { "" } else { path }, false)),
         (NewPath::Full(path), None) if host.is_none() && !somewhere => Some((String::new(), *path, false)),
@@ -97,6 +100,25 @@ fn new_path<'a>(redirect: &'a Redirect, matched: &'a Path) -> Result<NewPath<'a>
         ("ReplacePrefixMatch", _) => Err(("path".into(), "only a rule that matches a prefix can replace it".into())),
         (other, _) => Err(("path.type".into(), format!("{other} is no way to change a path"))),
     }
+}
+
+/// The place as KIC has it with the gate `SupportRedirectPlugin` off: one for all requests of a match, so that what is
+/// below a prefix is lost.
+fn beforehand(redirect: &Redirect, matched: &Path) -> String {
+    let host = redirect.hostname.as_deref().filter(|host| !host.is_empty());
+    let origin = host.map(|host| {
+        let scheme = redirect.scheme.as_deref().unwrap_or("http");
+        let port = redirect.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{host}{port}")
+    });
+    let full = redirect.path.as_ref().filter(|path| path.kind == "ReplaceFullPath");
+    let path = match full.map(|path| path.replace_full_path.as_deref().unwrap_or_default()) {
+        Some("/") if origin.is_some() => "",
+        Some(path) => path,
+        None if matches!(matched, Path::Regex(_)) => "",
+        None => matched.text(),
+    };
+    origin.unwrap_or_default() + path
 }
 
 fn usual_port(scheme: &str) -> u16 {
