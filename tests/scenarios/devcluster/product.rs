@@ -84,3 +84,20 @@ async fn changes_come_through_refusals_and_broken_connections() -> anyhow::Resul
     world.api.faults().clear();
     world.routes_to("10.1.0.6").await
 }
+
+#[tokio::test]
+async fn a_restored_backup_begins_another_history() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    world.moves_to("10.1.0.2")?;
+    world.routes_to("10.1.0.2").await?;
+    let backup = *world.api.version().borrow();
+    for times in 3..20 {
+        world.moves_to(&format!("10.1.0.{times}"))?;
+    }
+    world.routes_to("10.1.0.19").await?;
+
+    world.api.restart(Restart::BackTo(backup), Duration::ZERO).await?;
+    world.routes_to("10.1.0.2").await?;
+    world.moves_to("10.1.0.77")?;
+    world.routes_to("10.1.0.77").await
+}

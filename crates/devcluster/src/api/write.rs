@@ -110,7 +110,7 @@ pub(crate) fn create(
         (name, _) => name.to_owned(),
     };
     let place = Place { name: &generated, ..place };
-    if !place.name.is_empty() && !admission::is_name(place.name) {
+    if !admission::is_name(place.name) {
         let why = format!("Invalid value: {:?}: {}", place.name, admission::NAME_RULE);
         return Err(place.invalid("metadata.name", &why));
     }
