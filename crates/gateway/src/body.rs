@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use md5::{Digest, Md5};
 use serde::{Serialize, Serializer};
@@ -57,8 +57,11 @@ impl Serialize for ConfigHash {
 #[derive(Clone)]
 pub struct ConfigBody(Arc<Inner>);
 
+/// A rendered piece, shared with whoever rendered it.
+pub type Piece = Arc<[u8]>;
+
 struct Inner {
-    pieces: Vec<Bytes>,
+    pieces: Vec<Piece>,
     len: u64,
     hash: ConfigHash,
     /// The hasher as it was before some of the pieces, so that an unchanged beginning need not be hashed again.
@@ -77,19 +80,19 @@ const MARK_EVERY: u64 = 256 << 10;
 
 impl ConfigBody {
     /// Takes the rendered pieces, in order. They are hashed here, once, and never copied.
-    pub fn new(pieces: impl IntoIterator<Item = Bytes>) -> Self {
+    pub fn new<P: Into<Piece>>(pieces: impl IntoIterator<Item = P>) -> Self {
         Self::build(pieces, None)
     }
 
     /// The same as [`ConfigBody::new`], but hashes only from the first piece on that differs from this body's: what
     /// changes often is best put last.
     #[must_use]
-    pub fn next(&self, pieces: impl IntoIterator<Item = Bytes>) -> Self {
+    pub fn next<P: Into<Piece>>(&self, pieces: impl IntoIterator<Item = P>) -> Self {
         Self::build(pieces, Some(&self.0))
     }
 
-    fn build(pieces: impl IntoIterator<Item = Bytes>, before: Option<&Inner>) -> Self {
-        let pieces: Vec<Bytes> = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+    fn build<P: Into<Piece>>(pieces: impl IntoIterator<Item = P>, before: Option<&Inner>) -> Self {
+        let pieces: Vec<Piece> = pieces.into_iter().map(P::into).filter(|piece| !piece.is_empty()).collect();
         let mut marks = before.map_or_else(Vec::new, |before| {
             let same = pieces.iter().zip(&before.pieces).take_while(|(new, old)| is_same(new, old)).count();
             before.marks.iter().take_while(|mark| mark.piece <= same).cloned().collect()
@@ -122,7 +125,7 @@ impl ConfigBody {
     }
 
     /// The pieces, none of them empty.
-    pub fn pieces(&self) -> &[Bytes] {
+    pub fn pieces(&self) -> &[Piece] {
         &self.0.pieces
     }
 
@@ -133,9 +136,8 @@ impl ConfigBody {
 }
 
 /// Whether two pieces are the same, for sure and cheaply: the same memory, or short.
-fn is_same(a: &Bytes, b: &Bytes) -> bool {
-    let same_memory = a.as_ptr() == b.as_ptr() && a.len() == b.len();
-    same_memory || (a.len() <= 64 && a == b)
+fn is_same(a: &Piece, b: &Piece) -> bool {
+    Arc::ptr_eq(a, b) || (a.len() <= 64 && a == b)
 }
 
 /// Says how much, never what: a config holds private keys.
@@ -153,17 +155,38 @@ pub struct BodyStream {
     left: u64,
 }
 
+/// What is left of a piece under way.
+#[derive(Debug)]
+pub struct Sending {
+    piece: Piece,
+    at: usize,
+}
+
+impl Buf for Sending {
+    fn remaining(&self) -> usize {
+        self.piece.len() - self.at
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.piece.get(self.at..).unwrap_or_default()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.at = self.piece.len().min(self.at + count);
+    }
+}
+
 impl Body for BodyStream {
-    type Data = Bytes;
+    type Data = Sending;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Sending>, Infallible>>> {
         let piece = self.body.as_ref().and_then(|body| body.pieces().get(self.next)).cloned();
         if let Some(piece) = &piece {
             self.next += 1;
             self.left -= piece.len() as u64;
         }
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(Sending { piece, at: 0 }))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -183,7 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn body(pieces: &[&'static str]) -> ConfigBody {
-        ConfigBody::new(pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())))
+        ConfigBody::new(pieces.iter().map(|piece| piece.as_bytes()))
     }
 
     #[test]
@@ -211,7 +234,7 @@ mod tests {
             let mut stream = whole.stream();
             assert_eq!(stream.size_hint().exact(), Some(6));
             let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
-            assert_eq!(first.as_ptr(), whole.pieces()[0].as_ptr());
+            assert!(Arc::ptr_eq(&first.piece, &whole.pieces()[0]));
             assert_eq!(stream.size_hint().exact(), Some(4));
             assert!(!stream.is_end_stream());
             assert_eq!(stream.collect().await.unwrap().to_bytes(), "cdef");
@@ -226,8 +249,8 @@ mod tests {
             sizes in proptest::collection::vec(prop_oneof![1usize..100, 30_000usize..200_000], 1..16),
             edits in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..3), 1..6),
         ) {
-            let piece = |seed: usize, size: usize| Bytes::from(vec![u8::try_from(seed % 251).unwrap(); size]);
-            let mut pieces: Vec<Bytes> = sizes.iter().enumerate().map(|(seed, size)| piece(seed, *size)).collect();
+            let piece = |seed: usize, size: usize| Piece::from(vec![u8::try_from(seed % 251).unwrap(); size]);
+            let mut pieces: Vec<Piece> = sizes.iter().enumerate().map(|(seed, size)| piece(seed, *size)).collect();
             let mut body = ConfigBody::new(pieces.clone());
             for (edit, (at, kind)) in edits.into_iter().enumerate() {
                 let at = at.index(pieces.len());

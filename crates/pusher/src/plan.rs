@@ -6,7 +6,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use silverback_gateway::{ConfigBody, ConfigHash};
 use silverback_isolation::{Config, Feedback, Quarantined, Search, Verdict, Vote, judge};
@@ -325,7 +324,6 @@ impl Planner {
 
 fn body(config: &Config, before: Option<&ConfigBody>) -> ConfigBody {
     let pieces = document::pieces(config.iter().map(|(key, piece)| (key, &piece.rendered)));
-    let pieces = pieces.into_iter().map(Bytes::from_owner);
     match before {
         // Hashes only from the first piece on that is different.
         Some(before) => before.next(pieces),

@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use futures::Stream;
 use serde_json::json;
 use silverback_devcluster::gateway::{GatewayHandle, Settings, StandInGateway};
-use silverback_model::{CollectionId, Commit, Digest, Generation, Inputs, Lineage, ObjectKey, SetDigest, Version};
+use silverback_model::{
+    CollectionId, Commit, Digest, Generation, Inputs, Lineage, ObjectKey, ObjectRef, Provenance, SetDigest, Version,
+};
 use silverback_proto::v1::{self, config_server::Config};
 use silverback_sync::{Change, Item, Publisher, SharedPublisher};
 use tonic::transport::server::TcpIncoming;
@@ -153,7 +155,8 @@ fn service(n: u32, version: &Version) -> Item {
         "path": "/", "connect_timeout": 60_000, "read_timeout": 60_000, "write_timeout": 60_000, "retries": 5,
         "routes": [route], "tags": tags(n, "Service"),
     });
-    Item::new(ObjectKey::new("", format!("shop.app-{n}.80")), version.clone(), body.to_string())
+    let item = Item::new(ObjectKey::new("", format!("shop.app-{n}.80")), version.clone(), body.to_string());
+    item.with_sources([source("Ingress.networking.k8s.io", n), source("Service", n)])
 }
 
 fn upstream(n: u32, change: u64, version: &Version) -> Item {
@@ -162,7 +165,13 @@ fn upstream(n: u32, change: u64, version: &Version) -> Item {
     targets.push(json!({"target": format!("172.16.{}.{}:8080", change >> 8 & 255, change & 255), "weight": 100}));
     let name = format!("app-{n}.shop.80.svc");
     let body = json!({"name": name, "algorithm": "round-robin", "targets": targets, "tags": tags(n, "Service")});
-    Item::new(ObjectKey::new("", name), version.clone(), body.to_string())
+    let item = Item::new(ObjectKey::new("", name), version.clone(), body.to_string());
+    item.with_sources([source("Service", n), source("EndpointSlice.discovery.k8s.io", n)])
+}
+
+fn source(kind: &str, n: u32) -> Provenance {
+    let object = ObjectRef { kind: kind.to_owned(), key: ObjectKey::new("shop", format!("app-{n}")) };
+    Provenance { object, uid: format!("{n:08x}-1111-2222-3333-444444444444"), version: (1_000_000 + n).to_string() }
 }
 
 /// Serves the publisher at a free port of this process.

@@ -9,7 +9,6 @@ mod task;
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use serde_json::json;
 use silverback_devcluster::gateway::{GatewayHandle, Settings, StandInGateway};
 use silverback_gateway::discovery::from_urls;
@@ -37,7 +36,7 @@ fn config(name: &str) -> ConfigBody {
 
 fn config_with(service: &serde_json::Value) -> ConfigBody {
     let pieces = ["{\"_format_version\":\"3.0\",\"services\":[", &service.to_string(), "]}"];
-    ConfigBody::new(pieces.map(|piece| Bytes::from(piece.to_owned())))
+    ConfigBody::new(pieces.map(str::as_bytes))
 }
 
 /// A config of about this many bytes.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Parser;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -23,7 +22,7 @@ const NAME: &str = "pod.admin.kong.svc";
 
 fn config(name: &str) -> ConfigBody {
     let text = json!({"_format_version": "3.0", "services": [{"name": name, "host": "backend"}]}).to_string();
-    ConfigBody::new([Bytes::from(text)])
+    ConfigBody::new([text.into_bytes()])
 }
 
 fn slice(pod: &str, gateway: &GatewayHandle) -> EndpointSlice {
