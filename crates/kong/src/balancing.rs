@@ -195,7 +195,7 @@ mod tests {
         let healthy = ActiveHealthy { http_statuses: Some(vec![200, 7]), interval: Some(70_000), successes: Some(1) };
         let active = ActiveChecks { healthy: Some(healthy), http_path: Some("x".into()), ..ActiveChecks::default() };
         let checks = Healthchecks { active: Some(active), threshold: Some(101.0), ..Healthchecks::default() };
-        let mut upstream = Upstream { healthchecks: Some(checks), ..Upstream::default() };
+        let mut upstream = Upstream { healthchecks: Some(Box::new(checks)), ..Upstream::default() };
         assert_eq!(limit(&mut upstream).len(), 4);
         let healthy = upstream.healthchecks.unwrap().active.unwrap().healthy.unwrap();
         let wanted = ActiveHealthy { http_statuses: Some(vec![200]), interval: None, successes: Some(1) };

@@ -91,7 +91,7 @@ impl ServiceClaim {
 /// A route and the plugins its object names.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RouteClaim {
-    /// The route, complete.
+    /// The route. Without tags of its own it has those of the object.
     pub route: Route,
     /// Plugins to bind to it.
     pub plugins: Arc<[PluginRef]>,

@@ -35,7 +35,7 @@ const GATEWAY_API: &str = ".gateway.networking.k8s.io";
 pub(crate) struct Plan {
     /// The service. Its client certificate is missing still: see [`Plan::client_certificate`].
     pub service: silverback_kong::Service,
-    /// The upstream.
+    /// The upstream. It has the tags of the service.
     pub upstream: Upstream,
     /// Where requests go: only what exists.
     pub backends: Vec<PlannedBackend>,
@@ -198,7 +198,6 @@ impl Plan {
             [face] => face.source().tags(),
             _ => parent.to_vec(),
         };
-        self.upstream.tags.clone_from(&tags);
         self.service.tags = tags;
     }
 
@@ -405,6 +404,9 @@ pub(crate) fn product(
         let object = &claimed.maker.object;
         for claim in &claimed.claim.routes {
             let mut route = claim.route.clone();
+            if route.tags.is_empty() {
+                route.tags = claimed.claim.parent_tags.to_vec();
+            }
             route.priority = ranks.of.get(&route.name).copied().or(route.priority);
             notes.merge(crowded(object, &route.name, ranks));
             if closed.routes.contains(&route.name) {

@@ -21,6 +21,9 @@ pub(crate) fn product(plans: &[Arc<Plan>], slices: &Index<ObjectKey, ObjectKey>,
     let bare = |plan: &&Arc<Plan>| plan.dropped == Some(Dropped::Contradiction);
     let plan = plans.iter().find(stands).or_else(|| plans.iter().find(bare))?;
     let mut upstream = plan.upstream.clone();
+    if plan.dropped.is_none() {
+        upstream.tags.clone_from(&plan.service.tags);
+    }
     let endpoints = plan.backends.iter().map(|backend| (backend.weight, endpoints(backend, slices, view)));
     upstream.targets = backends::weigh(endpoints);
     upstream.targets.retain(|target| limits::is_host(&target.target));

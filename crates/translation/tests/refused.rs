@@ -163,7 +163,19 @@ fn routes() -> Vec<Row> {
             "",
         ),
         row("a weight", weighty(), "70000", ""),
+        row("a method", http_route(json!({"matches": [{"method": "GET/"}]})), "[\"GET/\"]", ""),
+        row("a stream that is to be redirected", [stream()], "\"https\"", "force-ssl"),
     ]
+}
+
+fn stream() -> Value {
+    let rule = json!({"port": 9000, "backend": {"serviceName": "web", "servicePort": 80}});
+    object(
+        "TCPIngress",
+        "it",
+        &[("ingress.kubernetes.io/force-ssl-redirect", "true")],
+        json!({"spec": {"rules": [rule]}}),
+    )
 }
 
 fn weighty() -> Vec<Value> {

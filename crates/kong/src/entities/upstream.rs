@@ -57,7 +57,7 @@ pub struct Upstream {
     pub host_header: Option<String>,
     /// How targets are found healthy or not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub healthchecks: Option<Healthchecks>,
+    pub healthchecks: Option<Box<Healthchecks>>,
     /// See [`crate::tags`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,

@@ -24,10 +24,15 @@ pub fn route(route: &mut Route, enterprise: bool) -> Result<Vec<Refused>, Refuse
     protocols(route, enterprise, &mut refused)?;
     texts(route, &mut refused)?;
     headers(route)?;
-    match group(route) {
-        "tcp" | "tls_passthrough" => stream(route)?,
+    let group = group(route);
+    let is_stream = matches!(group, "tcp" | "tls_passthrough");
+    match group {
+        _ if is_stream => stream(route)?,
         "grpc" => grpc(route, &mut refused)?,
         _ => {}
+    }
+    if !(is_stream || route.destinations.is_empty()) {
+        return Err(Refused::new("destinations", names(route).join(","), "ports only with protocols of streams"));
     }
     if !route.snis.is_empty() && names(route).iter().all(|protocol| PLAIN.contains(protocol)) {
         // Kong compares server names only where there is a handshake.
@@ -73,7 +78,7 @@ fn protocols(route: &mut Route, enterprise: bool, refused: &mut Vec<Refused>) ->
     Ok(())
 }
 
-/// Takes out hosts, server names and paths, as long as there are others.
+/// Takes out hosts, server names, methods and paths, as long as there are others.
 fn texts(route: &mut Route, refused: &mut Vec<Refused>) -> Result<(), Refused> {
     for path in route.paths.iter_mut().filter(|path| path.starts_with('/')) {
         // It means the same; Kong takes a plain path in no other form.
@@ -87,6 +92,7 @@ fn texts(route: &mut Route, refused: &mut Vec<Refused>) -> Result<(), Refused> {
             "a host name, with one * label at an end or none",
         ),
         ("snis", &mut route.snis, is_route_host, "a host name"),
+        ("methods", &mut route.methods, is_method, "a method of upper case letters"),
         ("paths", &mut route.paths, is_path, "a path from the root, with %-encoding that is right"),
     ];
     for (field, values, is_fine, wants) in fields {
@@ -99,6 +105,10 @@ fn texts(route: &mut Route, refused: &mut Vec<Refused>) -> Result<(), Refused> {
         refused.push(bad);
     }
     Ok(())
+}
+
+fn is_method(method: &str) -> bool {
+    !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase())
 }
 
 /// Whether Kong takes this as a path of a route.
@@ -201,6 +211,8 @@ mod tests {
         assert_eq!(left_out(&Route { destinations: vec![port], ..bare("tls_passthrough") }), "protocols");
         let headers = [("a".to_owned(), vec!["b".to_owned()])].into();
         assert_eq!(left_out(&Route { headers, ..bare("tls") }), "headers");
+        let port = crate::Destination { port: Some(1) };
+        assert_eq!(left_out(&Route { destinations: vec![port], ..with(&["http"]) }), "destinations");
     }
 
     #[test]
@@ -235,6 +247,7 @@ mod tests {
         assert_eq!(route(&mut some, false).unwrap()[0].field, "hosts");
         assert_eq!(some.hosts, ["a.test"]);
         assert_eq!(left_out(&hosts(&["a b"])), "hosts");
+        assert_eq!(left_out(&Route { methods: vec!["GET/".into()], ..with(&[]) }), "methods");
         for path in ["~a", "~/a//b", "/%zz", "a"] {
             assert_eq!(left_out(&Route { paths: vec![path.into()], ..with(&[]) }), "paths", "{path}");
         }

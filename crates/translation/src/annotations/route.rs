@@ -215,7 +215,10 @@ fn apply_common(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
             None => {}
         }
     }
-    if meta.annotation(FORCE_SSL) == Some("true") {
+    let streams = route.protocols.iter().any(|protocol| is_stream(protocol));
+    if meta.annotation(FORCE_SSL) == Some("true") && streams {
+        notes.bad_annotation(source, FORCE_SSL, "a route of HTTP");
+    } else if meta.annotation(FORCE_SSL) == Some("true") {
         route.https_redirect_status_code = Some(302);
         only_encrypted(route);
     }
@@ -226,7 +229,6 @@ fn apply_common(source: &Source<'_>, route: &mut Route, notes: &mut Notes) {
         }
     }
     let protocols = list(meta, PROTOCOLS);
-    let streams = route.protocols.iter().any(|protocol| is_stream(protocol));
     if protocols.iter().any(|protocol| !limits::is_protocol(protocol, true)) {
         notes.bad_annotation(
             source,

@@ -91,7 +91,6 @@ impl<'a> Translation<'a> {
             id: self.id(IdKind::Route, &name),
             name,
             protocols: self.protocols.iter().map(|&protocol| protocol.to_owned()).collect(),
-            tags: self.tags.to_vec(),
             ..Route::default()
         };
         if self.view.settings.expressions() {

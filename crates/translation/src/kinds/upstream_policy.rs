@@ -47,7 +47,7 @@ pub(crate) fn apply(spec: &KongUpstreamPolicySpec, upstream: &mut Upstream, kong
         upstream.sticky_sessions_cookie_path = Some(sticky.cookie_path.clone().unwrap_or_else(|| "/".into()));
     }
     if let Some(checks) = &spec.healthchecks {
-        upstream.healthchecks = Some(healthchecks(checks));
+        upstream.healthchecks = Some(Box::new(healthchecks(checks)));
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ pub(crate) fn apply_kong_ingress(given: &old::Upstream, upstream: &mut Upstream)
     }
     set(&mut upstream.slots, &given.slots);
     if let Some(checks) = &given.healthchecks {
-        upstream.healthchecks = Some(old_healthchecks(checks));
+        upstream.healthchecks = Some(Box::new(old_healthchecks(checks)));
     }
 }
 

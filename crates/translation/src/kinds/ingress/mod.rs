@@ -235,7 +235,6 @@ impl Translation<'_> {
             name,
             strip_path: Some(false),
             preserve_host: Some(true),
-            tags: self.tags.to_vec(),
             ..Route::default()
         }
     }
