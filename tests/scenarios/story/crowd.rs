@@ -73,7 +73,7 @@ impl Crowd {
         change(&self.client, &self.namespace, endpoints(&name(0), &[&target])).await?;
         let text = format!("\"{target}:");
         for gateway in &gateways.0 {
-            eventually(&format!("a gateway has {target}"), 4 * SOON, async || {
+            eventually(&format!("a gateway has {target}"), 10 * SOON, async || {
                 let config = gateway.config();
                 let services = config["services"].as_array().map_or(0, Vec::len);
                 let there = services == self.applications && config.to_string().contains(&text);
