@@ -225,3 +225,28 @@ fn read(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     }
     Ok(vec![(path.display().to_string(), std::fs::read_to_string(path).with_context(in_words)?)])
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        args: RenderArgs,
+    }
+
+    #[test]
+    fn statuses_are_shown_by_object() {
+        let args = Alone::try_parse_from(["render", "-f", "-", "--show-status", "-o", "json"]).unwrap().args;
+        let class = serde_json::json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": { "name": "kong" },
+            "spec": { "controllerName": "konghq.com/kic-gateway-controller" },
+        });
+        let translator = silverback_translation::translate(&[class], &args.translation.settings().unwrap(), &[], 0);
+        let shown: Value = serde_json::from_str(&args.statuses(&translator).unwrap()).unwrap();
+        assert_eq!(shown["GatewayClass.gateway.networking.k8s.io kong"]["conditions"][0]["type"], "Accepted");
+    }
+}

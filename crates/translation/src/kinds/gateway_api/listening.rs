@@ -260,7 +260,10 @@ fn conflict(one: &Listener, other: &Listener) -> Option<ConditionReason> {
     if one.port != other.port || udp(one) != udp(other) || !known(one) || !known(other) {
         return None;
     }
-    if one.protocol != other.protocol || matches!(&*one.protocol, "TCP" | "UDP") {
+    // HTTPS and TLS are both told by server name.
+    let tls = |it: &Listener| matches!(&*it.protocol, "HTTPS" | "TLS");
+    let differ = one.protocol != other.protocol && !(tls(one) && tls(other));
+    if differ || matches!(&*one.protocol, "TCP" | "UDP") {
         return Some(ConditionReason::ProtocolConflict);
     }
     (host(one) == host(other)).then_some(ConditionReason::HostnameConflict)
@@ -314,6 +317,8 @@ mod tests {
             (listener("HTTP", 80, "a"), listener("HTTP", 80, "b"), None),
             (listener("HTTP", 80, "a"), listener("HTTP", 81, "a"), None),
             (listener("HTTP", 80, "a"), listener("HTTPS", 80, "b"), Some(ProtocolConflict)),
+            (listener("HTTPS", 443, "a"), listener("TLS", 443, "b"), None),
+            (listener("HTTPS", 443, "a"), listener("TLS", 443, "a"), Some(HostnameConflict)),
             (listener("TCP", 80, ""), listener("HTTP", 80, "b"), Some(ProtocolConflict)),
             (listener("TCP", 80, ""), listener("TCP", 80, ""), Some(ProtocolConflict)),
             (listener("TCP", 80, ""), listener("UDP", 80, ""), None),
