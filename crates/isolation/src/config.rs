@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use serde::Deserialize;
 use serde_json::Value;
 use silverback_kong::{Collection, EntityKey, Rendered};
-use silverback_model::Provenance;
+
+use crate::Sources;
 
 /// A configuration: its pieces in the order of a document. Clones share the pieces.
 pub type Config = BTreeMap<EntityKey, Arc<Piece>>;
@@ -17,8 +18,9 @@ pub struct Piece {
     /// Its text.
     pub rendered: Rendered,
     /// The objects it was made from.
-    pub sources: Arc<[Provenance]>,
-    refers: OnceLock<Refers>,
+    pub sources: Sources,
+    /// Boxed: few pieces are ever asked.
+    refers: OnceLock<Box<Refers>>,
 }
 
 /// What a piece refers to by name, or by id where Kong has no names.
@@ -43,7 +45,7 @@ impl Eq for Piece {}
 
 impl Piece {
     /// A piece.
-    pub fn new(rendered: Rendered, sources: impl Into<Arc<[Provenance]>>) -> Arc<Self> {
+    pub fn new(rendered: Rendered, sources: impl Into<Sources>) -> Arc<Self> {
         Arc::new(Self { rendered, sources: sources.into(), refers: OnceLock::new() })
     }
 
@@ -54,7 +56,7 @@ impl Piece {
 
     /// Read once, when it is first asked for.
     pub(crate) fn refers(&self) -> &Refers {
-        self.refers.get_or_init(|| serde_json::from_slice(self.rendered.bytes()).unwrap_or_default())
+        self.refers.get_or_init(|| Box::new(serde_json::from_slice(self.rendered.bytes()).unwrap_or_default()))
     }
 }
 

@@ -122,8 +122,8 @@ fn without_secrets(kind: &str, value: &Value, piece: &Piece) -> Option<Value> {
         shown.retain(|field, _| HARMLESS.contains(&field.as_str()));
         return Some(Value::Object(shown));
     }
-    let from_secret = piece.sources.iter().any(|source| source.object.kind == "Secret");
-    if from_secret && matches!(kind, "plugin" | "vault") {
+    let from_secret = || piece.sources.iter().any(|source| source.object.kind == "Secret");
+    if matches!(kind, "plugin" | "vault") && from_secret() {
         shown.remove("config");
         return Some(Value::Object(shown));
     }

@@ -350,7 +350,7 @@ pub fn is_rendered_so(entry: &Quarantined, piece: &Rendered, sources: &[Provenan
 /// The objects an entity was made from: those that its tags name among the sources of its piece, or all of these.
 fn makers(part: &Part, config: &Config) -> Vec<ObjectRef> {
     let Some(piece) = config.get(&part.id.within) else { return Vec::new() };
-    let sources: BTreeSet<ObjectRef> = piece.sources.iter().map(|source| source.object.clone()).collect();
+    let sources: BTreeSet<ObjectRef> = piece.sources.iter().map(|source| source.object).collect();
     let all = parts(&part.id.within, piece);
     let value = all.iter().find(|(it, _)| it == part).map(|(_, value)| value);
     let tags = value.and_then(|value| value.get("tags")?.as_array());

@@ -52,7 +52,7 @@ impl Configs {
             match delta.item {
                 Some(item) => {
                     let bytes = Arc::<[u8]>::from(item.body.clone());
-                    let piece = Piece::new(Rendered::of_canonical(&key, bytes), item.sources.clone());
+                    let piece = Piece::new(Rendered::of_canonical(&key, bytes), &*item.sources);
                     config.insert(key, piece);
                 }
                 None => {

@@ -42,7 +42,7 @@ pub(crate) fn pack(accepted: &Accepted) -> anyhow::Result<Vec<u8>> {
     write_line(&mut out, &head)?;
     for (key, piece) in accepted.config.iter() {
         let body = String::from_utf8_lossy(piece.rendered.bytes()).into_owned();
-        write_line(&mut out, &Line { key: key.clone(), body, sources: piece.sources.to_vec() })?;
+        write_line(&mut out, &Line { key: key.clone(), body, sources: piece.sources.iter().collect() })?;
     }
     Ok(out.finish()?)
 }
