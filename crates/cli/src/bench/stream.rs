@@ -60,25 +60,20 @@ impl StreamArgs {
         let (empty, full) = (tempfile::tempdir()?, tempfile::tempdir()?);
         self.fill(full.path())?;
         eprintln!("a watcher reads {} EndpointSlices of {} endpoints", self.slices, self.endpoints);
-        let (bare_watcher, bare_translator, _) = measure(empty.path(), 1).await?;
-        let (watcher, translator, times) = measure(full.path(), self.times).await?;
+        let (bare, _) = measure(empty.path(), 1).await?;
+        let (full, times) = measure(full.path(), self.times).await?;
         print(&[Row { what: format!("start of a translator → all {} translated", self.slices), times }], self.output);
         if self.output == Output::Table {
             let of_one = |bytes: u64| bytes as f64 / f64::from(self.slices);
             let mib = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
-            let (bytes, items) = (translator.bytes - bare_translator.bytes, translator.items - bare_translator.items);
-            println!("received: {items} objects, {:.1} MiB, {:.0} bytes each", mib(bytes), of_one(bytes));
-            for (who, bare, full) in
-                [("watcher", bare_watcher, watcher), ("translator", bare_translator.resident, translator.resident)]
-            {
-                let more = full.saturating_sub(bare);
-                println!(
-                    "{who}: {:.0} MiB resident, {:.0} MiB of them without objects: {:.0} bytes an object",
-                    mib(full),
-                    mib(bare),
-                    of_one(more)
-                );
-            }
+            let bytes = full.bytes - bare.bytes;
+            println!("received: {} objects, {:.1} MiB, {:.0} bytes each", full.items, mib(bytes), of_one(bytes));
+            println!(
+                "translator: {:.0} MiB resident, {:.0} MiB of them without objects: {:.0} bytes an object",
+                mib(full.resident),
+                mib(bare.resident),
+                of_one(full.resident.saturating_sub(bare.resident))
+            );
         }
         Ok(())
     }
@@ -131,9 +126,9 @@ struct Received {
     resident: u64,
 }
 
-/// Starts a watcher of a folder, and translators one after the other. Gives the watcher's memory, the last translator's
-/// figures, and how long each translator took.
-async fn measure(folder: &Path, times: usize) -> anyhow::Result<(u64, Received, Vec<Duration>)> {
+/// Starts a watcher of a folder, and translators one after the other. Gives the last translator's figures, and how long
+/// each took.
+async fn measure(folder: &Path, times: usize) -> anyhow::Result<(Received, Vec<Duration>)> {
     let watcher = Service::start("watcher", &["--from", &folder.display().to_string()])?;
     watcher.is_ready().await?;
     let mut took = Vec::new();
@@ -151,7 +146,7 @@ async fn measure(folder: &Path, times: usize) -> anyhow::Result<(u64, Received, 
             resident: memory(translator.child.id())?.now,
         });
     }
-    Ok((memory(watcher.child.id())?.now, last.context("nothing was measured: --times must be at least 1")?, took))
+    Ok((last.context("nothing was measured: --times must be at least 1")?, took))
 }
 
 impl Service {
