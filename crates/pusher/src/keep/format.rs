@@ -74,7 +74,9 @@ pub(crate) fn unpack(bytes: &[u8]) -> anyhow::Result<Accepted> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use silverback_model::{CollectionId, Frontier, Frontiers, Generation, Inputs, ObjectKey, ObjectRef, Version};
+    use silverback_model::{
+        CollectionId, Digest, Frontier, Frontiers, Generation, Inputs, ObjectKey, ObjectRef, SetDigest, Version,
+    };
 
     #[test]
     fn what_is_packed_is_unpacked() {
@@ -85,7 +87,8 @@ mod tests {
         let config = Config::from([(key, Piece::new(rendered, vec![source]))]);
         let frontier = Frontier { seen: Version::from_counter(5), changed: Version::from_counter(3) };
         let frontiers = Frontiers([(CollectionId::in_namespace("Secret", "shop"), frontier)].into());
-        let inputs = Inputs { frontiers, ..Inputs::default() };
+        let digests = [(CollectionId::all("Service"), SetDigest(Digest(7)))].into();
+        let inputs = Inputs { frontiers, digests, ..Inputs::default() };
         let commit = Commit { generation: Generation(5), expressions: true, inputs, ..Commit::default() };
         let accepted = Accepted { commit, config: Arc::new(config), at: Timestamp::UNIX_EPOCH };
         let packed = pack(&accepted).unwrap();
