@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::CollectionId;
+
 /// The first 128 bits of BLAKE3: names a content. Printed as 32 hex digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -73,6 +75,17 @@ impl SetDigest {
         self.0.0 = self.0.0.wrapping_add(member.0);
     }
 
+    /// Digest of what several collections hold. The same item in another collection is another content; collections that
+    /// hold nothing do not count.
+    pub fn of_collections<'a>(collections: impl IntoIterator<Item = (&'a CollectionId, Self)>) -> Self {
+        let holding = collections.into_iter().filter(|(_, held)| *held != Self::default());
+        Self::of(
+            holding.map(|(id, held)| {
+                Digest::of_parts([id.kind.as_bytes(), id.namespace.as_bytes(), &held.0.0.to_be_bytes()])
+            }),
+        )
+    }
+
     /// Removes a member that was added before.
     pub fn remove(&mut self, member: Digest) {
         self.0.0 = self.0.0.wrapping_sub(member.0);
@@ -100,6 +113,15 @@ mod tests {
     #[test]
     fn parts_do_not_run_into_each_other() {
         assert_ne!(Digest::of_parts([&b"ab"[..], b"c"]), Digest::of_parts([&b"a"[..], b"bc"]));
+    }
+
+    #[test]
+    fn an_item_that_moves_to_another_collection_is_another_content() {
+        let (here, there) = (CollectionId::all("services"), CollectionId::all("upstreams"));
+        let (held, nothing) = (SetDigest(Digest(7)), SetDigest::default());
+        let content = |services, upstreams| SetDigest::of_collections([(&here, services), (&there, upstreams)]);
+        assert_ne!(content(held, nothing), content(nothing, held));
+        assert_eq!(content(held, nothing), SetDigest::of_collections([(&here, held)]));
     }
 
     proptest! {

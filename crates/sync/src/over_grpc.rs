@@ -227,11 +227,11 @@ async fn translators_that_make_different_things_of_the_same_objects_are_told_of(
     let translator = |body: &str| {
         let mut publisher = Publisher::new(Lineage(format!("makes {body}")), Digest(7), []).committing();
         let item = Item::new(key(1), Version::from_counter(1), body);
-        let content = SetDigest::of([item.digest()]);
         publisher.apply(&services(), Change::Replace { items: vec![item], version: Version::from_counter(1) });
         let frontiers = Frontiers([(services(), Frontier::default())].into());
         let digests = [(services(), SetDigest(Digest(5)))].into();
         let inputs = Inputs { frontiers, digests, ..Inputs::default() };
+        let content = publisher.content();
         publisher.commit_as(Commit { inputs, content, entities: 1, ..Commit::default() });
         Watcher::serve(SharedPublisher::new(publisher))
     };

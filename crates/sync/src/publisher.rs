@@ -90,6 +90,11 @@ impl Publisher {
         }
     }
 
+    /// Digest of all that is held, which a commit must name.
+    pub fn content(&self) -> SetDigest {
+        SetDigest::of_collections(self.collections.iter().map(|(id, collection)| (id, collection.digest)))
+    }
+
     /// Where a consumer would be that followed this publisher now: how far everything is known, and what it adds up to.
     pub fn head(&self) -> Commit {
         if let Some(commit) = self.commit() {
@@ -104,7 +109,7 @@ impl Publisher {
             settings: self.trim,
             ..Inputs::default()
         };
-        let content = SetDigest::of(self.collections.values().map(|collection| collection.digest.0));
+        let content = self.content();
         let entities = self.collections.values().map(|collection| collection.items.len() as u64).sum();
         Commit { inputs, content, entities, ..Commit::default() }
     }

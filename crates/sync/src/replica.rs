@@ -166,8 +166,12 @@ impl Replica {
         }
         let settings = self.first().map(|held| held.trim).unwrap_or_default();
         let inputs = Inputs { settings, ..self.inputs() };
-        let content = SetDigest::of(self.collections.values().map(|held| held.digest.0));
+        let content = self.content();
         Commit { inputs, content, entities: self.len() as u64, ..Commit::default() }
+    }
+
+    fn content(&self) -> SetDigest {
+        SetDigest::of_collections(self.collections.iter().map(|(id, held)| (id, held.digest)))
     }
 
     /// What is made of this replica is made from this: how far every known collection is, and what it holds.
@@ -400,8 +404,7 @@ impl Replica {
 
     fn close(&mut self, commit: v1::Commit) -> Result<Received, Desync> {
         let commit = Commit::try_from(commit)?;
-        let mut content = SetDigest::default();
-        self.collections.values().for_each(|held| content.add(held.digest.0));
+        let content = self.content();
         if !rules::view_is_whole((commit.entities, commit.content), (self.len() as u64, content)) {
             self.collections.values_mut().for_each(Held::distrust);
             return Err(Desync::TornCommit(commit.generation.0));

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use silverback_kong::{Collection, EntityKey};
-use silverback_model::{CollectionId, Commit, Generation, Inputs, Lineage, ObjectKey, SetDigest, Traces, Version};
+use silverback_model::{CollectionId, Commit, Generation, Inputs, Lineage, ObjectKey, Traces, Version};
 use silverback_sync::{Change, Delta, Item, Publisher, Replica, SharedPublisher};
 use silverback_trace::Stage;
 use silverback_translation::{Entity, ObjectChange, Output, Settings, Severity, Translator};
@@ -163,7 +163,7 @@ impl Pipeline {
         let changed_at = self.changed_at.take().filter(|_| changed > 0);
         let entities = self.publisher.write(|publisher| {
             publish(publisher, output.changed, &version);
-            let content = SetDigest::of(publisher.collections().map(|(_, view)| view.digest.0));
+            let content = publisher.content();
             let entities = publisher.collections().map(|(_, view)| view.items.len() as u64).sum();
             publisher.trace(&stage.traces());
             publisher.commit_as(Commit { generation, inputs, content, entities, expressions, changed_at });

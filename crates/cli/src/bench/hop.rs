@@ -11,7 +11,7 @@ use futures::Stream;
 use serde_json::json;
 use silverback_devcluster::gateway::{GatewayHandle, Settings, StandInGateway};
 use silverback_model::{
-    CollectionId, Commit, Digest, Generation, Inputs, Lineage, ObjectKey, ObjectRef, Provenance, SetDigest, Version,
+    CollectionId, Commit, Digest, Generation, Inputs, Lineage, ObjectKey, ObjectRef, Provenance, Version,
 };
 use silverback_proto::v1::{self, config_server::Config};
 use silverback_sync::{Change, Item, Publisher, SharedPublisher};
@@ -86,7 +86,7 @@ impl Hop {
             let id = CollectionId::all("upstreams");
             let upserts = vec![upstream(0, generation, &version)];
             publisher.apply(&id, Change::Step { upserts, deletes: Vec::new(), version });
-            let content = SetDigest::of(publisher.collections().map(|(_, view)| view.digest.0));
+            let content = publisher.content();
             let entities = publisher.collections().map(|(_, view)| view.items.len() as u64).sum();
             let inputs = Inputs { lineage: Lineage("bench".into()), ..Inputs::default() };
             // Inputs that differ, as those of another change do.

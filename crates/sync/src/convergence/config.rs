@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use silverback_model::{Commit, Digest, Generation, Lineage, SetDigest, Version};
+use silverback_model::{Commit, Digest, Generation, Lineage, Version};
 
 use super::{Fault, Held, KINDS, LIVE, NAMES, Reader, Stop, assert_bounded, collection, faults, item, key, stories};
 use crate::{Change, Mode, Publisher};
@@ -138,7 +138,7 @@ impl World {
         let Translator { generation, content } = &mut self.translators[server];
         *generation += 1;
         let publisher = &mut self.publishers[server];
-        let hash = SetDigest::of(publisher.collections().map(|(_, view)| view.digest.0));
+        let hash = publisher.content();
         let (generation, entities) = (Generation(*generation), content.len() as u64);
         publisher.commit_as(Commit { generation, content: hash, entities, ..Commit::default() });
         self.committed.insert(hash.0, held(content));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use silverback_model::{Commit, Digest, Lineage, SetDigest, Version};
+use silverback_model::{Commit, Digest, Lineage, Version};
 use silverback_proto::v1::{self, watch_response::Frame};
 
 use super::{Reader, Stop, collection, item, key};
@@ -67,7 +67,7 @@ fn translator(process: u64, entities: u16, altered: &str) -> Publisher {
     };
     let items = (0..entities).map(entity).collect();
     publisher.apply(&collection(0), Change::Replace { items, version: Version::from_counter(process) });
-    let content = SetDigest::of(publisher.collections().map(|(_, view)| view.digest.0));
+    let content = publisher.content();
     publisher.commit_as(Commit { content, entities: u64::from(entities), ..Commit::default() });
     publisher
 }
@@ -121,7 +121,7 @@ fn changes_are_dated_by_the_oldest_that_was_not_told() {
         let translator = &mut translators[0];
         translator.date(at(now));
         translator.apply(&collection(0), Change::Upsert(item(name, now, 1)));
-        let content = SetDigest::of(translator.collections().map(|(_, view)| view.digest.0));
+        let content = translator.content();
         let entities = translator.collections().map(|(_, view)| view.items.len() as u64).sum();
         translator.commit_as(Commit { content, entities, changed_at: Some(at(now - 50)), ..Commit::default() });
     }
