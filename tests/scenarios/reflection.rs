@@ -25,8 +25,8 @@ async fn services_describe_themselves_and_their_health() -> anyhow::Result<()> {
     let _translator = Service::translator(ports, &[])?;
     let _pusher = Service::pusher(ports, &gateways, &[])?;
     for (port, service, methods) in [
-        (ports.watcher, "silverback.v1.State", vec!["Watch", "List", "Get", "ListKinds"]),
-        (ports.translator, "silverback.v1.Config", vec!["Watch", "GetEntity", "ListEntities", "Explain"]),
+        (ports.watcher, "silverback.v1.State", vec!["Watch", "GetHead", "List", "Get", "ListKinds"]),
+        (ports.translator, "silverback.v1.Config", vec!["Watch", "GetHead", "GetEntity", "ListEntities", "Explain"]),
         (ports.pusher, "silverback.v1.Gateways", vec!["ListGateways", "WatchGateways", "GetLeader", "GetIsolation"]),
     ] {
         let channel = channel(port)?;

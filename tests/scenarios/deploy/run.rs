@@ -143,7 +143,7 @@ async fn run_manifests(cluster: &Cluster, objects: &[Value]) -> anyhow::Result<(
     let reads_cluster = objects.iter().any(|object| text(object, "/kind") == "ClusterRole");
     for started in [Some(&watcher).filter(|_| reads_cluster), Some(&pusher)].into_iter().flatten() {
         let lines = started.process.lines();
-        let refused = |line: &&String| line.contains("403") || line.contains("forbidden");
+        let refused = |line: &&String| line.contains("answers 403") || line.contains("forbidden");
         let refused: Vec<_> = lines.iter().filter(refused).collect();
         ensure!(refused.is_empty(), "rights are missing: {refused:#?}");
     }
