@@ -117,7 +117,7 @@ pub struct Kind {
     pub fields: &'static [&'static str],
     /// Metadata kept beside labels and annotations.
     pub metadata: &'static [&'static str],
-    /// Whether its endpoints are written in short: see [`crate::projection::short`].
+    /// Whether its endpoints are written in short: see `projection/short.rs`.
     pub short_endpoints: bool,
     /// Labels kept.
     pub labels: Entries,
