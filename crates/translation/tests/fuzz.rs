@@ -21,7 +21,7 @@ use crate::parity::shared;
 use crate::world::Dice;
 
 /// Where a run ends that does not say where it begins.
-const LAST: u64 = 6_000;
+const LAST: u64 = 17_000;
 
 /// Texts that break things.
 const TEXTS: [&str; 32] = [
