@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use silverback_service::Hops;
 use silverback_service::hops::{ClientTls, HopArgs};
+use silverback_sync::client::chain;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// Flags that say how to reach the services.
@@ -95,18 +96,6 @@ pub(crate) fn refusal(status: &tonic::Status) -> String {
         Some(cause) => chain(cause),
         None => status.message().to_owned(),
     }
-}
-
-/// An error with its causes: transport errors say nothing by themselves.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// Runs a short conversation on a runtime of its own.

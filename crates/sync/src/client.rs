@@ -389,7 +389,7 @@ impl Servers {
 }
 
 /// An error with its causes: transport errors say nothing by themselves.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
