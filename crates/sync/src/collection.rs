@@ -167,6 +167,7 @@ impl Collection {
         let came_to_be = self.state != State::Complete;
         for item in items {
             gone.remove(&item.key);
+            self.redate(&item);
             self.put(item, touched);
         }
         for (key, held) in gone {
@@ -253,14 +254,19 @@ impl Collection {
         outcome(recovered || !touched.is_empty())
     }
 
+    /// Dates what is held under a listed key anew, if it was written since the frontier. What happened up to the list was
+    /// not seen: the same content may have been gone or another in between, which some consumer may have heard of.
+    fn redate(&mut self, listed: &Item) {
+        if let Some(held) = self.items.get_mut(&listed.key).filter(|_| listed.version > self.frontier.seen) {
+            Arc::make_mut(held).version = listed.version.clone();
+        }
+    }
+
     /// Stores an item unless an equal one is held, whose older version then stays: that is what its content dates from.
     fn put(&mut self, item: Item, touched: &mut Vec<Touch>) {
         match self.items.entry(item.key.clone()) {
             Entry::Occupied(mut held) => {
                 if held.get().digest() == item.digest() && held.get().sources == item.sources {
-                    if held.get().version.is_zero() {
-                        held.insert(Arc::new(item)); // it was of another history: the same, but dated anew
-                    }
                     return;
                 }
                 self.digest.remove(held.get().digest());

@@ -41,6 +41,23 @@ fn another_watcher_brings_only_what_is_newer() {
 }
 
 #[test]
+fn what_a_list_passed_over_reaches_whoever_heard_of_it() {
+    let mut watchers = [watcher(100), watcher(100)];
+    watchers[0].apply(&collection(0), Change::Upsert(item(3, 11, 2)));
+    watchers[0].apply(&collection(0), Change::Delete { key: key(4), version: Version::from_counter(12) });
+    let mut reader = Reader::new(Mode::PerCollection, 0, &mut watchers);
+    read(&mut reader, &mut watchers);
+
+    // Both are again what they were before, which is all that the other watcher knows.
+    let again = |name| if matches!(name, 3 | 4) { item(name, 14, 1) } else { item(name, 1, 1) };
+    let list = Change::Replace { items: (0..100).map(again).collect(), version: Version::from_counter(15) };
+    watchers[1].apply(&collection(0), list);
+    reader.connect(1, &mut watchers);
+    let cost = read(&mut reader, &mut watchers);
+    assert_eq!((cost.snapshots, cost.deltas, cost.items, reader.held.len()), (0, 1, 2, 100));
+}
+
+#[test]
 fn a_watcher_that_is_behind_sets_nobody_back() {
     let mut watchers = [watcher(100), watcher(100)];
     watchers[0].apply(&collection(0), Change::Upsert(item(3, 15, 2)));
