@@ -1,6 +1,6 @@
 //! The API server goes away, for the leader alone or for everybody.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use silverback_devcluster::Proxy;
@@ -63,6 +63,7 @@ async fn when_all_lose_the_api_server_nothing_is_lost_and_a_replaced_gateway_is_
     let before = shop(&cluster, "10.1.0.1");
 
     cluster.api.stop_apiserver();
+    let left = Instant::now();
     a.stands_by(LEASE + SOON).await?;
     b.stands_by(SOON).await?;
     gateways.0[0].restart(Restart::Empty, Duration::ZERO).await?;
@@ -76,8 +77,14 @@ async fn when_all_lose_the_api_server_nothing_is_lost_and_a_replaced_gateway_is_
     ensure!(posts[2] == 1, "a gateway that lacked nothing was pushed to: {posts:?}");
 
     cluster.api.start_apiserver().await?;
+    let back = Instant::now();
     cluster.put(endpoints("shop", &["10.1.0.2"])).await?;
     gateways.route_to(&shop(&cluster, "10.1.0.2")).await?;
+    eprintln!(
+        "{:.1?} after an outage of {:.0?}, in which two replaced gateways were filled, a change was at all gateways",
+        back.elapsed(),
+        back.duration_since(left)
+    );
     ensure!(a.service.process.is_running() && b.service.process.is_running(), "a replica ended");
     Ok(())
 }
