@@ -1,5 +1,6 @@
 //! One change is followed as one trace, from the event that told of it to the hash that a gateway reports.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
@@ -7,9 +8,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{Tra
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use silverback_test_support::eventually;
+use silverback_test_support::{Authority, eventually, free_ports};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use crate::story::{Folder, Gateways, Ports, SOON, Service, backend, endpoints, ingress, listen, service};
@@ -74,13 +76,13 @@ fn notes(attributes: &[KeyValue]) -> Vec<(String, String)> {
 
 impl Collector {
     /// Starts one, and gives where it listens.
-    async fn start() -> anyhow::Result<(Self, String)> {
+    async fn start(mut server: Server) -> anyhow::Result<(Self, SocketAddr)> {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let server = tonic::transport::Server::builder().add_service(TraceServiceServer::new(collector.clone()));
+        let address = listener.local_addr()?;
+        let server = server.add_service(TraceServiceServer::new(collector.clone()));
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        Ok((collector, url))
+        Ok((collector, address))
     }
 
     /// The spans of a trace.
@@ -106,9 +108,9 @@ fn parse(traceparent: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
 #[tokio::test]
 async fn a_change_is_one_trace_from_the_event_to_the_gateways_hash() -> anyhow::Result<()> {
     let (folder, gateways, ports) = (Folder::shop(&["10.1.0.1"])?, Gateways::start(2).await?, Ports::choose()?);
-    let (collector, url) = Collector::start().await?;
+    let (collector, address) = Collector::start(Server::builder()).await?;
     let start = |name: &str, port: u16, more: Vec<String>| {
-        let args = [vec![listen(name, port), format!("--otlp-endpoint={url}")], more].concat();
+        let args = [vec![listen(name, port), format!("--otlp-endpoint=http://{address}")], more].concat();
         Service::with_env(name, &args, &[("OTEL_BSP_SCHEDULE_DELAY", "50")])
     };
     let _watcher = start("watcher", ports.watcher, vec![format!("--from={}", folder.path())])?;
@@ -158,5 +160,31 @@ fn follow(spans: &[Span], pushed: &[u8], hash: &str) -> anyhow::Result<()> {
         );
     }
     ensure!(at.parent.is_empty(), "the event is caused by something else: {at:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn traces_are_sent_to_a_collector_that_a_named_authority_signed() -> anyhow::Result<()> {
+    let (folder, keys, authority) = (Folder::shop(&["10.1.0.1"])?, tempfile::tempdir()?, Authority::new()?);
+    let pair = authority.service("127.0.0.1")?;
+    let tls = ServerTlsConfig::new().identity(Identity::from_pem(&pair.certificate, &pair.key));
+    let (collector, address) = Collector::start(Server::builder().tls_config(tls)?).await?;
+    let file = keys.path().join("ca.crt").display().to_string();
+    std::fs::write(&file, &authority.certificate)?;
+    // The one is of OpenTelemetry, the other says what the system's authorities are.
+    for variable in ["OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE"] {
+        let before = collector.len();
+        let [port] = free_ports()?;
+        let args = [
+            listen("watcher", port),
+            format!("--from={}", folder.path()),
+            format!("--otlp-endpoint=https://{address}"),
+        ];
+        let watcher = Service::with_env("watcher", &args, &[("OTEL_BSP_SCHEDULE_DELAY", "50"), (variable, &file)])?;
+        eventually(&format!("spans arrive by {variable}"), SOON, async || {
+            if collector.len() > before { Ok(()) } else { Err(watcher.process.lines().join("\n")) }
+        })
+        .await?;
+    }
     Ok(())
 }
