@@ -13,6 +13,7 @@ mod status;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde_json::json;
 
 /// A highly available ingress controller for Kong Gateway.
 #[derive(Parser)]
@@ -42,6 +43,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// List what of the Gateway API is supported, in the words of its conformance suite.
     Features(Box<silverback_translator::TranslationArgs>),
+    /// Print the definitions of Kong's kinds, for a cluster that has none: `| kubectl apply --server-side -f -`.
+    Crds,
     /// Measure, against a real API server.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -71,13 +74,17 @@ fn main() -> ExitCode {
         Command::Status(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Features(args) => features(&args),
+        Command::Crds => {
+            println!("{}", json!({ "apiVersion": "v1", "kind": "List", "items": silverback_resources::crds::all() }));
+            ExitCode::SUCCESS
+        }
         Command::Bench(bench) => bench.run(),
         Command::KicFlags => {
             print!("{}", kic_table::markdown(&Cli::command()));
             ExitCode::SUCCESS
         }
         Command::Version => {
-            println!("{}", serde_json::json!({"release": silverback_service::VERSION, "name": "silverback"}));
+            println!("{}", json!({"release": silverback_service::VERSION, "name": "silverback"}));
             ExitCode::SUCCESS
         }
     }
