@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 use regex::Regex;
 use serde_json::Value;
 
-use super::{list, text};
+use super::{list, root, text};
 
 /// Every object of a kustomization.
 pub(super) fn build(folder: &Path) -> anyhow::Result<Vec<Value>> {
@@ -36,11 +37,25 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<Vec<Value>> {
     Ok(objects)
 }
 
+/// Every object of a kustomization, as kustomize itself has it. `None`, with a line on stderr, where it is not installed.
+pub(super) fn real(folder: &Path) -> anyhow::Result<Option<Vec<Value>>> {
+    let Ok(output) = Command::new("kubectl").arg("kustomize").arg(folder).output() else {
+        eprintln!("skipped: no kubectl to kustomize with");
+        return Ok(None);
+    };
+    let (said, failed) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "kubectl kustomize {}: {failed}", folder.display());
+    parse(&said).map(Some)
+}
+
 /// The documents of a file.
 pub(super) fn documents(path: &Path) -> anyhow::Result<Vec<Value>> {
     let all = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let documents = all.split("\n---\n").map(serde_saphyr::from_str::<Value>).collect::<Result<Vec<_>, _>>();
-    documents.with_context(|| path.display().to_string())
+    parse(&all).with_context(|| path.display().to_string())
+}
+
+fn parse(text: &str) -> anyhow::Result<Vec<Value>> {
+    Ok(text.split("\n---\n").map(serde_saphyr::from_str).collect::<Result<_, _>>()?)
 }
 
 fn is_wide(object: &Value) -> bool {
@@ -78,6 +93,25 @@ fn take(object: &mut Value, step: &Value) -> anyhow::Result<()> {
             fields.insert(key.to_owned(), value).with_context(|| format!("there is no {key} to replace"))?;
         }
         _ => bail!("{step} is not understood"),
+    }
+    Ok(())
+}
+
+#[test]
+fn the_manifests_are_read_as_kustomize_reads_them() -> anyhow::Result<()> {
+    let key = |object: &Value| {
+        ["/kind", "/metadata/namespace", "/metadata/name"].map(|pointer| text(object, pointer).to_owned())
+    };
+    for folder in ["base", "overlays/one-namespace", "overlays/high-availability"] {
+        let folder = root().join("deploy").join(folder);
+        let Some(mut real) = real(&folder)? else { return Ok(()) };
+        let mut read = build(&folder)?;
+        real.sort_by_key(key);
+        read.sort_by_key(key);
+        ensure!(read.iter().map(key).eq(real.iter().map(key)), "{}: other objects", folder.display());
+        for (read, real) in read.iter().zip(&real) {
+            ensure!(read == real, "{}: {read:#}\nis to kustomize\n{real:#}", folder.display());
+        }
     }
     Ok(())
 }

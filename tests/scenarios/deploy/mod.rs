@@ -1,5 +1,6 @@
 //! What is deployed: manifests and compose file, held against the binaries and against a real API server.
 
+mod admission;
 mod commands;
 mod kustomize;
 mod rights;

@@ -2,7 +2,6 @@
 //! paths, each as the user that its ServiceAccount is.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -111,8 +110,8 @@ async fn run_manifests(cluster: &Cluster, objects: &[Value]) -> anyhow::Result<(
     let translator = here.start(find(&commands, "translator")?, None)?;
     // API servers take no EndpointSlice of a loopback address, so the gateway is named instead of discovered.
     let mut pushing = find(&commands, "pusher")?.clone();
-    let discovers = pushing.flag("kong-admin-svc").is_some();
-    ensure!(discovers, "the pusher discovers no gateways");
+    let discovering = pushing.env.iter().position(|(name, _)| name == "CONTROLLER_KONG_ADMIN_SVC");
+    let discovering = discovering.context("the pusher discovers no gateways")?;
     let pusher = here.start(&pushing, Some(&service_account(cluster, "pusher")?))?;
     for started in [&watcher, &translator, &pusher] {
         started.is_ready().await?;
@@ -124,7 +123,7 @@ async fn run_manifests(cluster: &Cluster, objects: &[Value]) -> anyhow::Result<(
     })
     .await?;
     drop(pusher);
-    pushing.args.retain(|arg| !arg.starts_with("--kong-admin-svc"));
+    pushing.env.remove(discovering);
     pushing.args.push("--kong-admin-url=http://kong:8001".to_owned());
     let pusher = here.start(&pushing, Some(&service_account(cluster, "pusher")?))?;
     gateways.route_to(&[backend(NAMESPACE, "shop", "/shop", &["10.1.0.1"])]).await?;
@@ -180,9 +179,6 @@ async fn the_compose_files_commands_run_until_ready() -> anyhow::Result<()> {
         for volume in definition["volumes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let source = volume.split(':').next().unwrap_or_default();
             ensure!(compose["volumes"].get(source).is_some(), "{name} mounts {source}, which is no volume");
-        }
-        if let Some(file) = definition.pointer("/build/dockerfile").and_then(Value::as_str) {
-            ensure!(Path::new(&super::root()).join(file).is_file(), "{name}: there is no {file}");
         }
     }
     Ok(())
