@@ -27,7 +27,14 @@ pub(crate) fn problem(route: &Route) -> Option<String> {
 
 /// Most regular expressions only anchor a path: nothing in them can be wrong, and compiling costs.
 fn is_plain(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.$%~".contains(&b))
+    let mut bytes = text.bytes();
+    while let Some(b) = bytes.next() {
+        let escaped_dot = b == b'\\' && bytes.next() == Some(b'.');
+        if !(escaped_dot || b.is_ascii_alphanumeric() || b"/-_.$%~".contains(&b)) {
+            return false;
+        }
+    }
+    true
 }
 
 /// The fields of streams.

@@ -12,6 +12,7 @@ mod incremental;
 mod judged;
 mod parity;
 mod precedence;
+mod programs;
 mod refused;
 mod reruns;
 mod statuses;

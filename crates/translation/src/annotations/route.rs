@@ -118,6 +118,18 @@ impl Matching {
         }
     }
 
+    /// Tells of annotations that have no effect where a route's own matches are made expressions.
+    pub(crate) fn note_unused(&self, source: &Source<'_>, notes: &mut Notes) {
+        let headers = self.headers.keys().map(|name| format!("{PREFIX}/headers.{name}"));
+        let named = [(HOST_ALIASES, self.hosts.given > 0), (METHODS, self.methods.given > 0)];
+        let named = named.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
+        let traditional = [REGEX_PRIORITY, PATH_HANDLING].map(str::to_owned);
+        let all = headers.chain(named).chain(traditional);
+        for name in all.filter(|name| source.meta.annotation(name).is_some()) {
+            notes.bad_annotation(source, &name, "a match of the route's own, with --router-flavor expressions,");
+        }
+    }
+
     /// Tells of a host among the headers where expressions are made, which leave it out.
     pub(crate) fn note_host_header(&self, source: &Source<'_>, notes: &mut Notes) {
         for name in self.headers.keys().filter(|name| name.eq_ignore_ascii_case("host")) {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use silverback_kong::Plugin;
 use silverback_resources::types::{HeaderModifier, HttpFilter, UrlRewrite};
 
-use super::paths::Path;
+use super::paths::{Path, absolute, verbatim};
 use super::redirect::{self, Front};
 use super::{Invalid, cors};
 use crate::claims::PluginRef;
@@ -67,7 +67,14 @@ pub(super) fn plugins(filters: &[HttpFilter], place: &Place<'_>) -> Result<Filte
         match filter.kind.as_str() {
             "RequestHeaderModifier" => requests.modify(filter.request_header_modifier.as_ref()),
             "ResponseHeaderModifier" => responses.modify(filter.response_header_modifier.as_ref()),
-            "URLRewrite" => requests.rewrite(filter.url_rewrite.as_ref(), place.path),
+            "URLRewrite" => {
+                let of_prefix = filter.url_rewrite.as_ref().and_then(prefix_replacement).is_some();
+                if of_prefix && !place.path.is_prefix() {
+                    let problem = "only a rule that matches a prefix can replace it".to_owned();
+                    return Err(unsupported(at, ".urlRewrite.path", problem));
+                }
+                requests.rewrite(filter.url_rewrite.as_ref(), place.path);
+            }
             "RequestRedirect" => {
                 let redirect = filter.request_redirect.clone().unwrap_or_default();
                 let redirected = redirect::redirect(&redirect, place)
@@ -91,8 +98,8 @@ pub(super) fn plugins(filters: &[HttpFilter], place: &Place<'_>) -> Result<Filte
             other => return Err(unsupported(at, ".type", format!("Kong has nothing for the filter {other}"))),
         }
     }
-    filtered.plugins.extend(requests.plugin("request-transformer"));
-    filtered.plugins.extend(responses.plugin("response-transformer"));
+    filtered.plugins.extend(requests.plugin("request-transformer", verbatim));
+    filtered.plugins.extend(responses.plugin("response-transformer", str::to_owned));
     if !filtered.unresolved.is_empty() {
         filtered.plugins = vec![plugins::closed()];
     }
@@ -155,16 +162,17 @@ impl Transformer {
         if let Some(replacement) = prefix_replacement(rewrite) {
             self.uri = Some(path.rewritten(replacement));
         } else if let Some(full) = rewrite.path.as_ref().and_then(|path| path.replace_full_path.clone()) {
-            self.uri = Some(if full.is_empty() { "/".to_owned() } else { full });
+            self.uri = Some(verbatim(&absolute(&full)));
         }
     }
 
-    fn plugin(self, name: &str) -> Option<Plugin> {
-        let mut config: Map<String, Value> = self
-            .headers
-            .into_iter()
-            .map(|(action, headers)| (action.to_owned(), json!({"headers": headers})))
-            .collect();
+    /// The plugin, where there is something to do; `write` makes of a text what the plugin takes for it.
+    fn plugin(self, name: &str, write: fn(&str) -> String) -> Option<Plugin> {
+        let headers = self.headers.into_iter().map(|(action, headers)| {
+            let headers: Vec<String> = headers.iter().map(|header| write(header)).collect();
+            (action.to_owned(), json!({"headers": headers}))
+        });
+        let mut config: Map<String, Value> = headers.collect();
         if let Some(uri) = self.uri {
             let replace = config.entry("replace").or_insert_with(|| json!({}));
             replace["uri"] = json!(uri);

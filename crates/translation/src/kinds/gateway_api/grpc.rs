@@ -9,9 +9,10 @@ use silverback_resources::types::{GRPCRoute, GrpcMatch, GrpcMethod, GrpcRule, Va
 use super::affinity::affinity;
 use super::attachment::Attachment;
 use super::filters::{self, Filtered, Place};
-use super::paths::Path;
+use super::paths::{Path, quoted};
+use super::readable::{self, is_regex};
 use super::redirect::Front;
-use super::{Invalid, Scope, unsupported};
+use super::{Invalid, Scope, distinct, unsupported};
 use crate::annotations::route::{self as annotations, Matching};
 use crate::claims::{Affinity, Claims, RouteClaim, ServiceClaim};
 use crate::inputs::View;
@@ -28,6 +29,9 @@ pub(crate) fn claims(object: &GRPCRoute, view: &View<'_>) -> Option<Claims> {
     let mut claims = Claims::new(scope.source.maker(), &object.metadata.creation_timestamp);
     let mut findings = Findings::default();
     let matching = Matching::of(&scope.source, &mut findings.notes);
+    if view.settings.expressions() {
+        matching.note_unused(&scope.source, &mut findings.notes);
+    }
     let tags = scope.tags(object.spec.rules.iter().map(|rule| rule.name.as_ref()));
     let mut translation = Translation { scope, attachment, matching, tags, findings };
     for (at, rule) in object.spec.rules.iter().enumerate() {
@@ -60,14 +64,12 @@ struct Serving {
     affinity: Option<Affinity>,
 }
 
-/// Whether values of this kind are regular expressions.
-fn is_regex(kind: Option<&str>) -> bool {
-    kind == Some("RegularExpression")
-}
-
 impl Translation<'_> {
     /// Checks a rule against what Kong can do.
     fn check(&mut self, at: usize, rule: &GrpcRule) -> Result<Serving, Invalid> {
+        for (match_at, given) in rule.matches.iter().enumerate() {
+            readable(match_at, given, self.scope.view.settings.expressions())?;
+        }
         let common = rule.backend_refs.first().map(|it| it.filters.as_slice()).unwrap_or_default();
         if let Some(other) = rule.backend_refs.iter().position(|it| it.filters != common) {
             let problem =
@@ -186,10 +188,8 @@ impl Translation<'_> {
         match given {
             Some(given) => {
                 route.paths = given.method.iter().map(traditional_path).collect();
-                for header in &given.headers {
-                    let values = route.headers.entry(header.name.clone()).or_default();
-                    values.push(header_value(header));
-                }
+                let headers = distinct(&given.headers);
+                route.headers = headers.map(|it| (it.name.clone(), vec![header_value(it)])).collect();
             }
             None if route.hosts.is_empty() => route.paths = vec!["/".into()],
             None => {}
@@ -216,18 +216,32 @@ impl Translation<'_> {
         route.preserve_host = Some(true);
         route.protocols = self.attachment.protocols(&[("HTTP", "grpc"), ("HTTPS", "grpcs")]);
         let path = given.and_then(|it| it.method.as_ref()).map(expression_path);
-        let headers = given.into_iter().flat_map(|it| &it.headers).map(|header| {
+        let headers = given.into_iter().flat_map(|it| distinct(&it.headers)).map(|header| {
             let operator = if is_regex(header.kind.as_deref()) { "~" } else { "==" };
             e::text(&e::header_field(&header.name), operator, &header.value)
         });
         let host_term = (!host.is_empty()).then(|| e::host(host));
         let any = || e::any(["http", "https"].map(|protocol| e::text("net.protocol", "==", protocol)));
-        route.expression = e::all(path.into_iter().chain(e::all(headers)).chain(host_term)).or_else(any);
+        let snis = self.matching.snis.iter().flat_map(|snis| &snis.good);
+        let snis = e::any(snis.map(|sni| e::text("tls.sni", "==", sni)));
+        route.expression = e::all(path.into_iter().chain(e::all(headers)).chain(host_term).chain(snis)).or_else(any);
         let mut notes = Notes::default();
         annotations::apply_expressions(&self.scope.source, &mut route, &mut notes);
         let seniority = Seniority { created: meta.creation_timestamp.clone(), object: meta.key(), place };
         let rank = Rank { class: class(given, host), most: 0xff, seniority };
         (self.claim(route, filtered, Some(rank)), notes)
+    }
+}
+
+/// Checks whether Kong can read a match.
+fn readable(at: usize, given: &GrpcMatch, expressions: bool) -> Result<(), Invalid> {
+    let field = format!("matches[{at}]");
+    readable::headers(&field, &given.headers, expressions)?;
+    match given.method.as_ref() {
+        Some(method) if is_regex(method.kind.as_deref()) => {
+            readable::regex(format!("{field}.method"), traditional_path(method).trim_start_matches('~'))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -241,11 +255,13 @@ fn given(text: Option<&String>) -> Option<&str> {
 
 /// Kong anchors regular expressions at the start only: a method that is given exactly must end there.
 fn traditional_path(method: &GrpcMethod) -> String {
-    let service = given(method.service.as_ref()).unwrap_or(".+");
-    match given(method.method.as_ref()) {
-        Some(name) if is_regex(method.kind.as_deref()) => format!("~/{service}/{name}"),
-        Some(name) => format!("~/{service}/{name}$"),
-        None if is_regex(method.kind.as_deref()) => format!("~/{service}/.+"),
+    let (service, name) = (given(method.service.as_ref()), given(method.method.as_ref()));
+    if is_regex(method.kind.as_deref()) {
+        return format!("~/{}/{}", service.unwrap_or(".+"), name.unwrap_or(".+"));
+    }
+    let service = service.map_or_else(|| ".+".to_owned(), quoted);
+    match name {
+        Some(name) => format!("~/{service}/{}$", quoted(name)),
         None => format!("~/{service}/"),
     }
 }

@@ -12,6 +12,7 @@ mod http;
 mod listening;
 mod lua;
 mod paths;
+mod readable;
 mod redirect;
 mod selection;
 mod streams;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use silverback_kong::ids::{self, IdKind};
 use silverback_kong::tags;
 use silverback_model::ObjectKey;
-use silverback_resources::types::BackendTarget;
+use silverback_resources::types::{BackendTarget, ValueMatch};
 
 use crate::annotations::{PLUGINS, list};
 use crate::claims::{Backend, BackendPort, BackendRef, Claims, PluginRef};
@@ -143,6 +144,12 @@ impl Scope<'_> {
         claims.routed = Some(Arc::new(Routed { generation, parents, rules, invalid, references }));
         claims
     }
+}
+
+/// Of several headers of one name the first counts; names do not tell upper from lower case.
+fn distinct(headers: &[ValueMatch]) -> impl Iterator<Item = &ValueMatch> {
+    let is_first = |at: usize| !headers[..at].iter().any(|it| it.name.eq_ignore_ascii_case(&headers[at].name));
+    headers.iter().enumerate().filter(move |(at, _)| is_first(*at)).map(|(_, header)| header)
 }
 
 /// What makes two rules' backends equal, whatever their order.

@@ -1,6 +1,8 @@
 //! Paths of HTTPRoutes, for both routers, as they are and where a part of them is rewritten.
 
-use silverback_kong::expression as e;
+use std::borrow::Cow;
+
+use silverback_kong::{expression as e, paths};
 use silverback_resources::types::PathMatch;
 
 /// How a path is matched.
@@ -20,19 +22,27 @@ impl Path {
     pub(super) fn of(given: Option<&PathMatch>) -> Self {
         let Some(given) = given else { return Self::Any };
         let value = given.value.clone().unwrap_or_else(|| "/".to_owned());
+        // Kong compares with the normal form of what was asked for.
+        let plain = |value: String| if value.starts_with('/') { paths::normal(&value) } else { value };
         match given.kind.as_deref() {
-            Some("Exact") => Self::Exact(value),
-            Some("RegularExpression") => Self::Regex(value),
-            _ => Self::Prefix(value),
+            Some("Exact") => Self::Exact(plain(value)),
+            // It is anchored where it begins anyway.
+            Some("RegularExpression") => Self::Regex(value.strip_prefix('^').map_or(value.clone(), str::to_owned)),
+            _ => Self::Prefix(plain(value)),
         }
     }
 
-    /// The path as written.
+    /// The path, in its normal form where it is plain.
     pub(super) fn text(&self) -> &str {
         match self {
             Self::Any => "",
             Self::Exact(text) | Self::Prefix(text) | Self::Regex(text) => text,
         }
+    }
+
+    /// Whether what is below it matches as well.
+    pub(super) fn is_prefix(&self) -> bool {
+        matches!(self, Self::Any | Self::Prefix(_))
     }
 
     /// Whether it is the very path that another is the prefix of: then both are regular expressions of equal length to
@@ -48,10 +58,12 @@ impl Path {
     pub(super) fn traditional(&self) -> Vec<String> {
         match self {
             Self::Any => Vec::new(),
-            Self::Exact(text) => vec![format!("~{text}$")],
+            Self::Exact(text) => vec![format!("~{}$", quoted(text))],
             Self::Prefix(text) if text == "/" => vec!["~/$".into(), "/".into()],
-            Self::Prefix(text) if text.ends_with('/') => vec![format!("~{text}$"), text.clone()],
-            Self::Prefix(text) => vec![format!("~{text}$"), format!("{text}/")],
+            Self::Prefix(text) => {
+                let text = text.trim_end_matches('/');
+                vec![format!("~{}$", quoted(text)), format!("{text}/")]
+            }
             Self::Regex(text) => vec![format!("~{text}")],
         }
     }
@@ -61,7 +73,7 @@ impl Path {
         match self {
             Self::Any | Self::Prefix(_) if self.is_root() => vec!["~/$".into(), "~/(.*)".into()],
             Self::Prefix(text) => {
-                let text = text.trim_end_matches('/');
+                let text = quoted(text.trim_end_matches('/'));
                 vec![format!("~{text}$"), format!("~{text}(/.*)")]
             }
             _ => self.traditional(),
@@ -90,7 +102,8 @@ impl Path {
             }
             Self::Prefix(text) => {
                 let text = text.trim_end_matches('/');
-                e::any([e::text("http.path", "==", text), e::text("http.path", "~", &format!("^{text}(/.*)"))])
+                let below = format!("^{}(/.*)", quoted(text));
+                e::any([e::text("http.path", "==", text), e::text("http.path", "~", &below)])
             }
             _ => self.expression(),
         }
@@ -101,9 +114,9 @@ impl Path {
         matches!(self, Self::Any) || matches!(self, Self::Prefix(text) if text.trim_matches('/').is_empty())
     }
 
-    /// The new path for a rewrite of the prefix, with what was captured.
+    /// The new path for a rewrite of the prefix, with what was captured: a template of Kong's.
     pub(super) fn rewritten(&self, replacement: &str) -> String {
-        let replacement = replacement.trim_end_matches('/');
+        let replacement = verbatim(absolute(replacement).trim_end_matches('/'));
         match (self.is_root(), replacement.is_empty()) {
             (true, true) => "$(uri_captures[1] == nil and \"/\" or \"/\" .. uri_captures[1])".to_owned(),
             (true, false) => format!("{replacement}$(uri_captures[1] == nil and \"\" or \"/\" .. uri_captures[1])"),
@@ -111,6 +124,29 @@ impl Path {
             (false, false) => format!("{replacement}$(uri_captures[1])"),
         }
     }
+}
+
+/// A path from the root: Kong fails requests that are sent to any other.
+pub(super) fn absolute(path: &str) -> Cow<'_, str> {
+    if path.starts_with('/') { path.into() } else { format!("/{path}").into() }
+}
+
+/// A regular expression for a plain text. Only what means something is escaped, so that most texts stay as they are.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A text as a template of Kong's `request-transformer`, which evaluates `$(…)`: what opens it is written by its
+/// characters' numbers.
+pub(super) fn verbatim(text: &str) -> String {
+    text.replace("$(", r#"$("\36\40")"#)
 }
 
 #[cfg(test)]
@@ -124,10 +160,29 @@ mod tests {
     #[test]
     fn prefixes_are_the_path_and_what_is_below() {
         assert_eq!(prefix("/a").traditional(), ["~/a$", "/a/"]);
-        assert_eq!(prefix("/a/").traditional(), ["~/a/$", "/a/"]);
+        assert_eq!(prefix("/a/").traditional(), ["~/a$", "/a/"], "a slash at the end does not count");
         assert_eq!(prefix("/").traditional(), ["~/$", "/"]);
         assert_eq!(prefix("/a/").expression().unwrap(), r#"(http.path == "/a") || (http.path ^= "/a/")"#);
         assert_eq!(prefix("/").expression().unwrap(), r#"http.path ^= "/""#);
+    }
+
+    #[test]
+    fn plain_paths_are_no_regular_expressions() {
+        let of =
+            |kind: &str, value: &str| Path::of(Some(&PathMatch { kind: Some(kind.into()), value: Some(value.into()) }));
+        assert_eq!(of("Exact", "/v1.0/(a)").traditional(), [r"~/v1\.0/\(a\)$"]);
+        assert_eq!(of("PathPrefix", "/a.b").traditional(), [r"~/a\.b$", "/a.b/"]);
+        assert_eq!(of("PathPrefix", "/a.b").traditional_captured(), [r"~/a\.b$", r"~/a\.b(/.*)"]);
+        let captured = of("PathPrefix", "/a.b").expression_captured().unwrap();
+        assert_eq!(captured, r#"(http.path == "/a.b") || (http.path ~ "^/a\\.b(/.*)")"#);
+        assert_eq!(of("Exact", "/caf%c3%A9").traditional(), ["~/café$"], "as Kong sees it");
+        assert_eq!(of("RegularExpression", "/v[0-9]").traditional(), ["~/v[0-9]"]);
+    }
+
+    #[test]
+    fn what_is_put_in_place_of_a_prefix_is_no_template() {
+        assert_eq!(prefix("/a").rewritten("b"), "/b$(uri_captures[1])", "from the root");
+        assert_eq!(prefix("/a").rewritten("/$(os)"), r#"/$("\36\40")os)$(uri_captures[1])"#);
     }
 
     #[test]

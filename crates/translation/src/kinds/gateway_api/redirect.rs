@@ -1,6 +1,7 @@
 //! The redirect filter: Kong's `redirect` plugin where the place is known beforehand, a status and a header where the
 //! version has none, a program where the place depends on the request.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use silverback_resources::types::Redirect;
 
 use super::filters::Place;
 use super::lua::{self, literal};
-use super::paths::Path;
+use super::paths::{Path, absolute};
 use crate::settings::KongVersion;
 
 /// The first version with a redirect plugin.
@@ -44,8 +45,8 @@ pub(super) struct Redirected {
 /// What becomes of the path.
 enum NewPath<'a> {
     Kept,
-    Full(&'a str),
-    Prefix { old: &'a str, new: &'a str },
+    Full(Cow<'a, str>),
+    Prefix { old: &'a str, new: Cow<'a, str> },
 }
 
 /// The answer that sends clients elsewhere.
@@ -69,8 +70,8 @@ pub(super) fn redirect(redirect: &Redirect, place: &Place<'_>) -> Result<Redirec
     let origin = host.and_then(|host| origin(host, redirect, place.front));
     let known = place.settings.kong_version >= REDIRECT_PLUGIN;
     let fixed = match (&path, origin) {
-        (NewPath::Full(path), Some(origin)) => Some((origin, if *path == "/" { "" } else { path }, false)),
-        (NewPath::Full(path), None) if host.is_none() && !somewhere => Some((String::new(), *path, false)),
+        (NewPath::Full(path), Some(origin)) => Some((origin, if path == "/" { "" } else { &**path }, false)),
+        (NewPath::Full(path), None) if host.is_none() && !somewhere => Some((String::new(), &**path, false)),
         (NewPath::Kept, Some(origin)) => Some((origin, "", true)),
         _ => None,
     };
@@ -89,13 +90,10 @@ pub(super) fn redirect(redirect: &Redirect, place: &Place<'_>) -> Result<Redirec
 fn new_path<'a>(redirect: &'a Redirect, matched: &'a Path) -> Result<NewPath<'a>, (String, String)> {
     let Some(path) = &redirect.path else { return Ok(NewPath::Kept) };
     match (path.kind.as_str(), matched) {
-        ("ReplaceFullPath", _) => {
-            let full = path.replace_full_path.as_deref().unwrap_or_default();
-            Ok(NewPath::Full(if full.is_empty() { "/" } else { full }))
-        }
-        ("ReplacePrefixMatch", Path::Any | Path::Prefix(_)) => Ok(NewPath::Prefix {
-            old: matched.text().trim_end_matches('/'),
-            new: path.replace_prefix_match.as_deref().unwrap_or_default().trim_end_matches('/'),
+        ("ReplaceFullPath", _) => Ok(NewPath::Full(absolute(path.replace_full_path.as_deref().unwrap_or_default()))),
+        ("ReplacePrefixMatch", matched) if matched.is_prefix() => Ok(NewPath::Prefix {
+            old: matched.text(),
+            new: absolute(path.replace_prefix_match.as_deref().unwrap_or_default()),
         }),
         ("ReplacePrefixMatch", _) => Err(("path".into(), "only a rule that matches a prefix can replace it".into())),
         (other, _) => Err(("path.type".into(), format!("{other} is no way to change a path"))),
@@ -166,9 +164,7 @@ fn program(status: u16, redirect: &Redirect, path: &NewPath<'_>, front: &Front) 
     let path = match path {
         NewPath::Kept => "request.get_raw_path()".to_owned(),
         NewPath::Full(path) => literal(path),
-        NewPath::Prefix { old, new } => {
-            format!("{} .. string.sub(request.get_raw_path(), {})", literal(new), old.len() + 1)
-        }
+        NewPath::Prefix { old, new } => format!("{} .. {}", literal(new.trim_end_matches('/')), below(old)),
     };
     // Writing to a string cannot fail.
     let _ = write!(
@@ -184,6 +180,16 @@ fn program(status: u16, redirect: &Redirect, path: &NewPath<'_>, front: &Front) 
         port(redirect, front),
     );
     out
+}
+
+/// What is below a prefix: the path as the client wrote it without as many elements as the prefix has, since these may
+/// be written in several ways.
+fn below(prefix: &str) -> String {
+    let elements = prefix.split('/').filter(|element| !element.is_empty()).count();
+    if elements == 0 {
+        return "request.get_raw_path()".to_owned();
+    }
+    format!("(string.match(request.get_raw_path(), \"^{}(.*)$\") or \"\")", "/+[^/]*".repeat(elements))
 }
 
 /// The port: as given, that of the given scheme, that of the listener, or as the client had it.

@@ -34,6 +34,9 @@ pub(crate) fn claims(object: &HTTPRoute, view: &View<'_>) -> Option<Claims> {
     let mut claims = Claims::new(scope.source.maker(), &object.metadata.creation_timestamp);
     let mut findings = Findings::default();
     let matching = Matching::of(&scope.source, &mut findings.notes);
+    if view.settings.expressions() {
+        matching.note_unused(&scope.source, &mut findings.notes);
+    }
     let protocols = attachment.protocols(&PROTOCOLS);
     let mut translation = Translation { scope, attachment, matching, protocols, findings, prefixes: Vec::new() };
     let rules = translation.rules(&object.spec.rules);

@@ -10,10 +10,9 @@ use super::super::durations::milliseconds;
 use super::super::filters::{self, Filtered, Place};
 use super::super::paths::Path;
 use super::super::redirect::Front;
-use super::super::{Invalid, unsupported};
+use super::super::{Invalid, distinct, readable, unsupported};
 use crate::claims::Affinity;
 use crate::settings::Settings;
-use crate::status::ConditionReason;
 
 /// Kong's own limit for each step of an attempt, in milliseconds: what says no more stays unset.
 const DEFAULT_TIMEOUT: i64 = 60_000;
@@ -62,12 +61,8 @@ pub(super) struct Matched<'r> {
 impl<'r> Matched<'r> {
     /// The headers by name; names do not tell upper from lower case.
     pub(super) fn headers(&self) -> BTreeMap<String, &'r ValueMatch> {
-        let mut headers = BTreeMap::new();
-        for header in self.given.into_iter().flat_map(|it| &it.headers) {
-            // Of several of one name the first counts.
-            headers.entry(header.name.to_ascii_lowercase()).or_insert(header);
-        }
-        headers
+        let headers = self.given.map(|it| distinct(&it.headers));
+        headers.into_iter().flatten().map(|header| (header.name.to_ascii_lowercase(), header)).collect()
     }
 }
 
@@ -91,13 +86,8 @@ pub(super) fn check<'r>(
     let none = given.matches.is_empty().then_some(None);
     let matches = none.into_iter().chain(given.matches.iter().map(Some)).enumerate();
     let matches = matches.map(|(match_at, it)| {
-        let path = it.map(|it| path(match_at, it)).transpose()?.unwrap_or(Path::Any);
-        if let Some(it) = it.filter(|it| !settings.expressions() && !it.query_params.is_empty()) {
-            let field = format!("matches[{match_at}].queryParams");
-            let name = it.query_params.first().map(|it| it.name.as_str()).unwrap_or_default();
-            let problem = format!("{name}: query parameters can only be matched with --router-flavor expressions");
-            return Err((ConditionReason::UnsupportedValue, field, problem));
-        }
+        let path = it.map(|it| path(match_at, it, settings)).transpose()?.unwrap_or(Path::Any);
+        it.map_or(Ok(()), |it| values(match_at, it, settings.expressions()))?;
         let filtered = filters::plugins(&filters, &Place { path: &path, front, settings })?;
         let captured = filters::rewrites_prefix(&filters);
         Ok(Matched { rule_at: at, at: match_at, rule: given, given: it, path, captured, filtered })
@@ -116,12 +106,33 @@ fn all_filters(rule: &HttpRule) -> Result<Vec<HttpFilter>, Invalid> {
     Ok(rule.filters.iter().chain(common).cloned().collect())
 }
 
-fn path(at: usize, given: &HttpMatch) -> Result<Path, Invalid> {
+fn path(at: usize, given: &HttpMatch, settings: &Settings) -> Result<Path, Invalid> {
     let kind = given.path.as_ref().and_then(|path| path.kind.as_deref());
-    match kind {
-        None | Some("Exact" | "PathPrefix" | "RegularExpression") => Ok(Path::of(given.path.as_ref())),
-        Some(kind) => Err(unsupported(format!("matches[{at}].path.type"), format!("{kind} is no way to match a path"))),
+    if let Some(kind) = kind.filter(|kind| !matches!(*kind, "Exact" | "PathPrefix" | "RegularExpression")) {
+        return Err(unsupported(format!("matches[{at}].path.type"), format!("{kind} is no way to match a path")));
     }
+    let path = Path::of(given.path.as_ref());
+    if let Path::Regex(text) = &path {
+        let field = format!("matches[{at}].path.value");
+        readable::regex(&*field, text)?;
+        if !settings.expressions() && (!text.starts_with('/') || text.contains("//")) {
+            let problem = "needs --router-flavor expressions: else they start with a slash and never have two in a row";
+            return Err(unsupported(field, format!("the regular expression {text:?} {problem}")));
+        }
+    }
+    Ok(path)
+}
+
+/// Checks headers and query parameters.
+fn values(at: usize, given: &HttpMatch, expressions: bool) -> Result<(), Invalid> {
+    let field = format!("matches[{at}]");
+    if let Some(query) = given.query_params.first().filter(|_| !expressions) {
+        let name = &query.name;
+        let problem = format!("{name}: query parameters can only be matched with --router-flavor expressions");
+        return Err(unsupported(format!("{field}.queryParams"), problem));
+    }
+    readable::headers(&field, &given.headers, expressions)?;
+    readable::queries(&field, &given.query_params)
 }
 
 fn duration(field: &str, text: Option<&String>) -> Result<Option<i64>, Invalid> {
