@@ -1,5 +1,7 @@
 //! Random objects of the Gateway API, with the few names that the rest of the world has.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use crate::world::{Dice, HOSTS, NAMES, NAMESPACES, ROUTE_ANNOTATIONS, metadata};
@@ -7,6 +9,14 @@ use crate::world::{Dice, HOSTS, NAMES, NAMESPACES, ROUTE_ANNOTATIONS, metadata};
 const GROUP: &str = "gateway.networking.k8s.io";
 const EXPERIMENTAL: &str = "gateway.networking.x-k8s.io";
 const PROTOCOLS: [&str; 6] = ["HTTP", "HTTP", "HTTPS", "TLS", "TCP", "UDP"];
+
+/// The certificate of an authority.
+pub static AUTHORITY: LazyLock<String> = LazyLock::new(|| {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.self_signed(&key).unwrap().pem()
+});
 
 fn object(dice: &mut Dice, kind: &str, spec: Value) -> Value {
     let group = if kind == "XListenerSet" { EXPERIMENTAL } else { GROUP };
@@ -155,15 +165,38 @@ fn namespace(dice: &mut Dice) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": dice.one(&NAMESPACES), "labels": labels}})
 }
 
+fn plugin(dice: &mut Dice) -> Value {
+    let metadata = metadata(dice, true, &[("kubernetes.io/ingress.class", "other")]);
+    let config = json!({"minute": dice.roll(2)});
+    json!({"apiVersion": "configuration.konghq.com/v1", "kind": "KongPlugin", "metadata": metadata,
+        "plugin": dice.one(&["rate-limiting", "cors"]), "config": config})
+}
+
+fn upstream_policy(dice: &mut Dice) -> Value {
+    let metadata = metadata(dice, true, &[("x", "y")]);
+    let spec = json!({"algorithm": dice.one(&["least-connections", "nonsense"]), "slots": 10 * dice.roll(3)});
+    json!({"apiVersion": "configuration.konghq.com/v1beta1", "kind": "KongUpstreamPolicy", "metadata": metadata,
+        "spec": spec})
+}
+
+fn authority(dice: &mut Dice) -> Value {
+    let metadata = metadata(dice, true, &[("x", "y")]);
+    let data = if dice.roll(2) == 0 { json!({}) } else { json!({ "ca.crt": *AUTHORITY }) };
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+}
+
 /// A random object of the Gateway API, or one that it reads.
 pub fn gateway_object(dice: &mut Dice) -> Value {
-    match dice.roll(20) {
+    match dice.roll(23) {
         0..=2 => class(dice),
         3..=6 => gateway(dice),
         7 => set(dice),
         8..=14 => route(dice),
         15..=16 => grant(dice),
         17..=18 => policy(dice),
+        19 => plugin(dice),
+        20 => upstream_policy(dice),
+        21 => authority(dice),
         _ => namespace(dice),
     }
 }

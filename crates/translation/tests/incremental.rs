@@ -8,6 +8,7 @@ use serde_json::Value;
 use silverback_model::ObjectRef;
 use silverback_translation::{Diagnostic, ObjectChange, RouterFlavor, Settings, Translator, upsert};
 
+use crate::gateway_scene;
 use crate::golden::{folders, objects, own};
 use crate::parity::shared;
 use crate::world::{Edit, application, history, survivors};
@@ -111,21 +112,41 @@ proptest! {
     }
 }
 
-#[test]
-fn ten_thousand_objects_leave_nothing_behind() {
-    let mut translator = Translator::new(settings(false));
+/// Puts all objects in, changes some, and takes all out again.
+fn come_and_go(objects: &[Value], expressions: bool, entities: usize) {
+    let mut translator = Translator::new(settings(expressions));
     let empty = translator.footprint();
-    let objects: Vec<Value> = (0..2_500).flat_map(|at| application(at, 2)).collect();
-    assert_eq!(objects.len(), 10_000);
+    assert!(objects.len() >= 10_000);
     for batch in objects.chunks(1_000) {
         translator.apply(batch.iter().map(upsert).collect());
     }
-    assert_eq!(translator.entities().len(), 3 * 2_500);
+    assert_eq!(translator.entities().len(), entities);
+    let gone = |object: &Value| ObjectChange { content: None, ..upsert(object) };
+    let some = || objects.iter().step_by(7);
+    translator.apply(some().map(gone).collect());
+    translator.apply(some().map(upsert).collect());
+    assert_eq!(translator.entities().len(), entities);
     for batch in objects.chunks(777) {
-        translator.apply(batch.iter().map(|object| ObjectChange { content: None, ..upsert(object) }).collect());
+        translator.apply(batch.iter().map(gone).collect());
     }
     assert!(translator.entities().is_empty());
     assert_eq!(translator.footprint(), empty);
+}
+
+#[test]
+fn ten_thousand_objects_leave_nothing_behind() {
+    let objects: Vec<Value> = (0..2_500).flat_map(|at| application(at, 2)).collect();
+    come_and_go(&objects, false, 3 * 2_500);
+}
+
+#[test]
+fn ten_thousand_objects_of_the_gateway_api_leave_nothing_behind() {
+    let scenes = (0..480).flat_map(gateway_scene::application);
+    let objects: Vec<Value> = std::iter::once(gateway_scene::class()).chain(scenes).collect();
+    for expressions in [false, true] {
+        // Six services, their upstreams and two plugins each; two key pairs and one authority for all.
+        come_and_go(&objects, expressions, 480 * 14 + 3);
+    }
 }
 
 proptest! {
@@ -143,7 +164,7 @@ proptest! {
         fresh.apply(objects.values().rev().map(upsert).collect());
         prop_assert_eq!(translator.entities(), fresh.entities());
         prop_assert_eq!(diagnostics(&translator), diagnostics(&fresh));
-prop_assert_eq!(translator.statuses(), fresh.statuses());
+        prop_assert_eq!(translator.statuses(), fresh.statuses());
         prop_assert_eq!(&follower.entities, &translator.entities());
         prop_assert_eq!(&follower.statuses, translator.statuses());
         prop_assert_eq!(&follower.diagnostics, &diagnostics(&translator));

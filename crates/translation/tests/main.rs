@@ -3,8 +3,10 @@
 #![allow(unreachable_pub, missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod changes;
 mod compare;
 mod fuzz;
+mod gateway_scene;
 mod gateway_world;
 mod golden;
 mod held;

@@ -176,8 +176,8 @@ fn slice(dice: &mut Dice) -> Value {
     })
 }
 
-/// Two key pairs, so that Secrets can hold equal ones.
-static PAIRS: LazyLock<[(String, String); 2]> = LazyLock::new(|| {
+/// Two key pairs in base64, so that Secrets can hold equal ones.
+pub static PAIRS: LazyLock<[(String, String); 2]> = LazyLock::new(|| {
     [(); 2].map(|()| {
         let key = rcgen::KeyPair::generate().unwrap();
         let cert = rcgen::CertificateParams::new(vec!["a.test".into()]).unwrap().self_signed(&key).unwrap();
