@@ -39,6 +39,11 @@ pub(crate) enum ClaimantKind {
 }
 
 impl ClaimantKind {
+    /// Whether a listener takes it only where no route of another kind has its hosts.
+    pub(crate) fn is_contested(self) -> bool {
+        matches!(self, Self::HttpRoute | Self::GrpcRoute)
+    }
+
     /// The kind, where it is a route of the Gateway API.
     pub(crate) fn of_route(self) -> Option<&'static str> {
         match self {

@@ -4,6 +4,7 @@
 //! plugins, certificates) reads claims and does not care which kind they came from. Objects that ask for the same Kong
 //! service share it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ pub(crate) struct ServiceClaim {
     pub refused: bool,
     /// How clients stay with their backend.
     pub affinity: Option<Affinity>,
+    /// The Secrets of the certificates to show to backends that speak TLS; `None` among them: to show none.
+    pub shown: BTreeSet<Option<ObjectKey>>,
     /// Where none of its backends exists, requests are answered with an error.
     pub answers_without_backend: bool,
 }

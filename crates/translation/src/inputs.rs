@@ -10,14 +10,14 @@ use silverback_resources::crds::{
     KongLicense, KongPlugin, KongServiceFacade, KongUpstreamPolicy, KongVault,
 };
 use silverback_resources::types::{
-    BackendTLSPolicy, ConfigMap, EndpointSlice, Gateway, GatewayClass, IngressClass, ListenerSet, ReferenceGrant,
-    Secret, Service,
+    BackendTLSPolicy, ConfigMap, CustomResourceDefinition, EndpointSlice, Gateway, GatewayClass, IngressClass,
+    ListenerSet, ReferenceGrant, Secret, Service,
 };
 
 use crate::claimant::{Claimant, ClaimantKey};
 use crate::class::{self, ClassFacts};
 use crate::kinds::ca_certificate::{Held, Holder, Trusted};
-use crate::kinds::gateway_api::{Listening, Owner, SetKey};
+use crate::kinds::gateway_api::{ListenerKey, Listening, Owner, SetKey};
 use crate::settings::Settings;
 use crate::status::policies;
 
@@ -70,6 +70,8 @@ pub(crate) struct Inputs {
     pub gateways: Input<ObjectKey, Gateway>,
     /// Their classes.
     pub gateway_classes: Input<ObjectKey, GatewayClass>,
+    /// CRDs of the Gateway API.
+    pub definitions: Input<ObjectKey, CustomResourceDefinition>,
     /// Listeners added to them.
     pub listener_sets: Input<SetKey, ListenerSet>,
     /// The same by Gateway.
@@ -115,6 +117,7 @@ impl Inputs {
             licenses: graph.input("licenses"),
             gateways: graph.input("gateways"),
             gateway_classes: graph.input("gateway classes"),
+            definitions: graph.input("gateway api definitions"),
             listener_sets,
             sets_by_gateway: graph.index("listener sets by gateway", &listener_sets, gateway_of_set),
             tls_policies,
@@ -156,6 +159,8 @@ pub(crate) struct View<'a> {
     pub settings: &'a Settings,
     /// What is known already; nothing while that is worked out.
     pub known: Option<Known>,
+    /// Listeners that do not take the route that is looked at, since they took another before.
+    pub lost: BTreeMap<ListenerKey, ClaimantKey>,
 }
 
 impl View<'_> {
@@ -172,6 +177,11 @@ impl View<'_> {
     /// A ConfigMap.
     pub(crate) fn config_map(&self, key: &ObjectKey) -> Option<Arc<ConfigMap>> {
         self.ctx.get(&self.inputs.config_maps, key)
+    }
+
+    /// The time, in minutes since 1970.
+    pub(crate) fn minute(&self) -> u64 {
+        self.ctx.get(&self.inputs.minute, &()).map_or(0, |minute| *minute)
     }
 
     /// A KongServiceFacade of ours.

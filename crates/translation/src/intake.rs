@@ -8,7 +8,8 @@ use silverback_incremental::{Batch, Input};
 use silverback_model::ObjectKey;
 use silverback_resources::crds::{TCPIngress, UDPIngress};
 use silverback_resources::types::{
-    EndpointSlice, GRPCRoute, Gateway, HTTPRoute, Ingress, ListenerSet, Meta, Named, TCPRoute, TLSRoute, UDPRoute,
+    CustomResourceDefinition, EndpointSlice, GRPCRoute, Gateway, HTTPRoute, Ingress, ListenerSet, Meta, Named,
+    TCPRoute, TLSRoute, UDPRoute,
 };
 
 use crate::claimant::{Claimant, ClaimantKey, ClaimantKind};
@@ -109,6 +110,7 @@ const KINDS: &[(&str, Take)] = &[
     ("BackendTLSPolicy.gateway.networking.k8s.io", |inputs, batch, key, text| {
         take(&inputs.tls_policies, batch, key, text)
     }),
+    ("CustomResourceDefinition.apiextensions.k8s.io", take_definition),
     ("Namespace", take_namespace),
     ("Ingress.networking.k8s.io", |inputs, batch, key, text| {
         claim::<Ingress>(inputs, batch, ClaimantKind::Ingress, key, text, Claimant::Ingress)
@@ -201,6 +203,18 @@ fn take_set(
     let claimant = held.map(|set| Claimant::ListenerSet(set_key.clone(), Box::new(set)));
     put(&inputs.claimants, batch, &ClaimantKey { kind, key: key.clone() }, Ok(claimant))?;
     put(&inputs.listener_sets, batch, &set_key, set)
+}
+
+/// Of CRDs only those of the Gateway API count.
+fn take_definition(
+    inputs: &Inputs,
+    batch: &mut Batch<'_>,
+    key: &ObjectKey,
+    text: Option<&str>,
+) -> Result<(), serde_json::Error> {
+    let definition: Result<Option<CustomResourceDefinition>, _> = decode(text);
+    let ours = definition.map(|it| it.filter(CustomResourceDefinition::is_of_gateway_api));
+    put(&inputs.definitions, batch, key, ours)
 }
 
 /// Of namespaces only the labels count.

@@ -4,7 +4,7 @@
 use silverback_model::ObjectKey;
 use silverback_resources::types::ParentRef;
 
-use crate::kinds::gateway_api::Owner;
+use crate::kinds::gateway_api::ListenerKey;
 use crate::source::Notes;
 use crate::status::ConditionReason;
 
@@ -32,8 +32,17 @@ pub(crate) struct Parent {
     pub gateway: ObjectKey,
     /// Why the route is not accepted there.
     pub refused: Option<(ConditionReason, String)>,
-    /// The listeners that take it, by name.
-    pub listeners: Vec<(Owner, String)>,
+    /// The listeners that take it.
+    pub places: Vec<Place>,
+}
+
+/// A listener that takes a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Which.
+    pub listener: ListenerKey,
+    /// The hosts that both have in common; none: every host.
+    pub hosts: Vec<String>,
 }
 
 /// A rule that is left out.

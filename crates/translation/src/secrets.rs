@@ -6,7 +6,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use silverback_resources::types::Secret;
 use x509_parser::asn1_rs::{Any, FromDer, Tag};
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{GeneralName, X509Certificate};
 
 /// Why a Secret is not what it is used for. Messages never show values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +84,19 @@ pub(crate) fn key_pair(secret: &Secret) -> Result<KeyPair, SecretError> {
         Ok(_) => Ok(KeyPair { cert, key }),
         Err(()) => Err(bad_key()),
     }
+}
+
+/// The host names that the certificate of a TLS Secret is for; none where it holds no certificate.
+pub(crate) fn names(secret: &Secret) -> Vec<String> {
+    let pem = text(secret, "tls.crt").unwrap_or_default();
+    let Ok(leaf) = CertificateDer::from_pem_slice(pem.as_bytes()) else { return Vec::new() };
+    let Ok((_, leaf)) = X509Certificate::from_der(&leaf) else { return Vec::new() };
+    let Ok(Some(names)) = leaf.subject_alternative_name() else { return Vec::new() };
+    let names = names.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// What a public key is known by.

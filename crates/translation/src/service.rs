@@ -3,7 +3,7 @@
 //! The plan is everything but the routes and the endpoints: it stays equal when only those change, so that a new route
 //! touches no upstream and an endpoint no service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use silverback_kong::ids::{self, IdKind};
@@ -127,6 +127,7 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
             tls::secure(&mut plan, policy, protocol.as_deref(), view);
         }
     }
+    plan.show_certificate_of_gateways(claims, view);
     let by_override = !first.maker.object.kind.ends_with(GATEWAY_API);
     plan.balance(&faces, by_override, view);
     plan.limit(&faces, settings);
@@ -278,6 +279,30 @@ impl Plan {
                 self.notes.error(&source.reference(), field, Reason::SecretNotFound, message);
             }
         }
+    }
+
+    /// "Details for the Gateway as a TLS client … does not imply behavior about … which backend should get a TLS
+    /// connection": where TLS is spoken, what the Gateway shows is shown, unless the Service names a certificate itself.
+    fn show_certificate_of_gateways(&mut self, claims: &[Claimed], view: &View<'_>) {
+        let speaks_tls = matches!(self.service.protocol.as_deref(), Some("https" | "tls" | "grpcs" | "wss"));
+        if self.client_certificate.is_some() || !speaks_tls {
+            return;
+        }
+        let shown: BTreeSet<_> = claims.iter().flat_map(|claimed| &claimed.claim.shown).collect();
+        if shown.len() > 1 {
+            for claimed in claims {
+                let message = format!(
+                    "service {} shows its backends no certificate: it belongs to Gateways that show different ones",
+                    self.service.name
+                );
+                self.notes.error(&claimed.maker.object, "spec.parentRefs", Reason::Conflict, message);
+            }
+            return;
+        }
+        // What is wrong with it is said in the Gateway's status.
+        let secret = shown.into_iter().flatten().next();
+        let is_pair = |key: &&ObjectKey| view.secret(key).is_some_and(|secret| secrets::key_pair(&secret).is_ok());
+        self.client_certificate = secret.filter(is_pair).cloned();
     }
 
     /// Authorities by the `id` their Secrets and ConfigMaps hold.

@@ -1,7 +1,7 @@
 //! The switches `--enable-controller-…`: which kinds of the registry are watched. Each is on unless it says `false`.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use silverback_resources::registry::{self, Kind, KindId};
+use silverback_resources::registry::{self, Kind};
 use silverback_service::kic_flags::variable;
 
 /// The kinds that are switched off, as flags.
@@ -14,8 +14,7 @@ impl KindSwitches {
     /// The kinds that are watched.
     pub fn kinds(&self) -> Vec<&'static Kind> {
         let on = |kind: &&Kind| !kind.switches.iter().any(|switch| self.off.iter().any(|off| off == switch));
-        // CRDs tell the watcher what to watch, and are of no use to consumers.
-        registry::KINDS.iter().filter(|kind| kind.id != KindId::CUSTOM_RESOURCE_DEFINITION).filter(on).collect()
+        registry::KINDS.iter().filter(on).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::references::{CREDENTIALS, Reference, Target};
 use super::{Entries, Kind, KindId, Origin, Scope, Volume};
+use crate::types::BUNDLE_VERSION;
 
 /// `kubectl apply` keeps a copy of the whole object here; nothing is decided by it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -219,6 +220,10 @@ const SERVICE_REFERENCES: &[Reference] = &[
     Reference::Annotation { name: "konghq.com/ca-certificates-configmaps", target: Target::ConfigMap },
 ];
 
+/// Authorities of clients, as listeners named them in bundles before 1.4.
+const LISTENERS_AUTHORITIES: Reference =
+    Reference::Typed { path: "spec.listeners.tls.frontendValidation.caCertificateRefs", default: Target::ConfigMap };
+
 const PLUGIN_REFERENCES: &[Reference] = &[
     Reference::Object { path: "configFrom.secretKeyRef", target: Target::Secret },
     Reference::Object { path: "configPatches.valueFrom.secretKeyRef", target: Target::Secret },
@@ -226,7 +231,8 @@ const PLUGIN_REFERENCES: &[Reference] = &[
 
 /// Every kind. Kinds that others depend on come first.
 pub static KINDS: &[Kind] = &[
-    // What tells which optional kinds exist. Its labels and annotations are large and decide nothing.
+    // What tells which optional kinds exist, and of which bundle. Its labels and other annotations are large and decide
+    // nothing.
     Kind::built_in(KindId::CUSTOM_RESOURCE_DEFINITION, "apiextensions.k8s.io", "CustomResourceDefinition")
         .plural("customresourcedefinitions")
         .cluster()
@@ -241,7 +247,7 @@ pub static KINDS: &[Kind] = &[
             "status.conditions.status",
         ])
         .labels(&[])
-        .annotations(&[]),
+        .annotations(&[BUNDLE_VERSION]),
     Kind::built_in(KindId::NAMESPACE, "", "Namespace")
         .plural("namespaces")
         .cluster()
@@ -384,6 +390,8 @@ pub static KINDS: &[Kind] = &[
         .referring(&[
             Reference::Typed { path: "spec.listeners.tls.certificateRefs", default: Target::Secret },
             Reference::Typed { path: "spec.tls.backend.clientCertificateRef", default: Target::Secret },
+            Reference::Typed { path: "spec.backendTLS.clientCertificateRef", default: Target::Secret },
+            LISTENERS_AUTHORITIES,
             Reference::Typed {
                 path: "spec.tls.frontend.default.validation.caCertificateRefs",
                 default: Target::ConfigMap,
@@ -396,13 +404,19 @@ pub static KINDS: &[Kind] = &[
     Kind::gateway_api(KindId::LISTENER_SET, &["v1"], "ListenerSet")
         .plural("listenersets")
         .switched_by(&[GATEWAY_SWITCH])
-        .referring(&[Reference::Typed { path: "spec.listeners.tls.certificateRefs", default: Target::Secret }]),
+        .referring(&[
+            Reference::Typed { path: "spec.listeners.tls.certificateRefs", default: Target::Secret },
+            LISTENERS_AUTHORITIES,
+        ]),
     // As it was called in experimental bundles.
     Kind::new(KindId::X_LISTENER_SET, EXPERIMENTAL, &["v1alpha1"], "XListenerSet")
         .keeping(SPEC)
         .plural("xlistenersets")
         .switched_by(&[GATEWAY_SWITCH])
-        .referring(&[Reference::Typed { path: "spec.listeners.tls.certificateRefs", default: Target::Secret }]),
+        .referring(&[
+            Reference::Typed { path: "spec.listeners.tls.certificateRefs", default: Target::Secret },
+            LISTENERS_AUTHORITIES,
+        ]),
     Kind::gateway_api(KindId::HTTP_ROUTE, &["v1", "v1beta1"], "HTTPRoute")
         .plural("httproutes")
         .switched_by(&[ROUTE_SWITCH]),

@@ -4,12 +4,14 @@
 
 mod core;
 mod discovery;
+mod extensions;
 mod gateway;
 mod meta;
 mod networking;
 
 pub use core::{ConfigMap, Secret, Service, ServicePort, ServiceSpec, TargetPort};
 pub use discovery::{Address, Endpoint, EndpointPort, EndpointSlice};
+pub use extensions::{BUNDLE_VERSION, CustomResourceDefinition};
 pub use gateway::*;
 pub use meta::{Meta, Named};
 pub use networking::{

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! gateways ─ listening   (classes, listener sets, namespaces)
+//! claimants ─ drafts ─ contests            (HTTPRoutes and GRPCRoutes, listening)
 //! claimants ─ claims ┬─ by service ─ plans ┬─ bindings ─ services  (claims, plans, certificates, closed bindings)
 //!                    │                     └─ by host ─ upstreams  (plans, endpoints)
 //!                    ├─ by server name ─ owners ─ certificates     (Secrets, plans)
@@ -16,12 +17,14 @@
 
 mod authorities;
 mod certificates;
+mod claims;
 mod consumers;
 mod others;
 mod plugins;
 mod ranks;
 mod statuses;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use silverback_incremental::{Ctx, Derived, Graph, Index, Members};
@@ -85,7 +88,7 @@ struct Scope {
 
 impl Scope {
     fn view<'a>(&'a self, ctx: &'a Ctx<'a>) -> View<'a> {
-        View { ctx, inputs: &self.inputs, settings: &self.settings, known: self.known }
+        View { ctx, inputs: &self.inputs, settings: &self.settings, known: self.known, lost: BTreeMap::new() }
     }
 }
 
@@ -103,8 +106,7 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
     let slices_by_service =
         graph.index("slices by service", &inputs.slices, |_, slice| slice.owner().into_iter().collect());
 
-    let at = scope.clone();
-    let claims = graph.derive("claims", &inputs.claimants, move |ctx, _, claimant| claimant.claims(&at.view(ctx)));
+    let claims = claims::add(graph, &scope);
     let services = ServiceClaims::new(graph, claims);
 
     let at = scope.clone();

@@ -10,10 +10,10 @@ use super::certificates::CertificateIds;
 use crate::claimant::ClaimantKey;
 use crate::claims::Claims;
 use crate::inputs::View;
-use crate::kinds::gateway_api::{Owner, SetKey};
+use crate::kinds::gateway_api::{ListenerKey, Owner, SetKey};
 use crate::routed::Reference;
 use crate::status::gateways::Around;
-use crate::status::{ObjectStatus, classes, gateways, policies, routes};
+use crate::status::{ObjectStatus, bundle, classes, gateways, policies, routes};
 
 /// The collections of statuses.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub(crate) struct Statuses {
 /// Where statuses of listeners find what other objects decide.
 #[derive(Clone, Copy)]
 struct Counts {
-    attached: Index<(Owner, String), ClaimantKey>,
+    attached: Index<ListenerKey, ClaimantKey>,
     certificates: CertificateIds,
 }
 
@@ -47,10 +47,10 @@ impl Counts {
 }
 
 /// "The number of Routes with the Accepted condition set to True that have been attached to this Listener."
-fn attached_to(claims: &Claims) -> Vec<(Owner, String)> {
+fn attached_to(claims: &Claims) -> Vec<ListenerKey> {
     let Some(routed) = &claims.routed else { return Vec::new() };
     let accepting = routed.parents.iter().filter(|parent| routed.is_accepted_by(parent));
-    accepting.flat_map(|parent| parent.listeners.iter().cloned()).collect()
+    accepting.flat_map(|parent| parent.places.iter().map(|place| place.listener.clone())).collect()
 }
 
 /// The Services that a route refers to.
@@ -89,9 +89,15 @@ pub(super) fn add(
         around.with(&at.view(ctx), |around| gateways::listener_set(object, key, around))
     });
     let settings = scope.settings.clone();
-    let classes = graph.derive("gateway class statuses", &inputs.gateway_classes, move |_, _, class: &GatewayClass| {
-        classes::status(class, &settings)
+    let defined = graph.index("gateway api as a whole", &inputs.definitions, |_, _| vec![()]);
+    let bundles = graph.group("bundles", &defined, move |ctx, (), names| {
+        let definitions: Vec<_> = names.iter().filter_map(|name| ctx.get(&inputs.definitions, name)).collect();
+        Some(bundle::bundles(definitions.iter().map(|it| &**it)))
     });
+    let classes =
+        graph.derive("gateway class statuses", &inputs.gateway_classes, move |ctx, _, class: &GatewayClass| {
+            classes::status(class, ctx.get(&bundles, &()).as_deref(), &settings)
+        });
     let by_backend = graph.index("routes by backend", &claims, |_, claims: &Claims| backends_of(claims));
     let at = scope.clone();
     let policies = graph.derive("policy statuses", &inputs.tls_policies, move |ctx, _, policy: &BackendTLSPolicy| {

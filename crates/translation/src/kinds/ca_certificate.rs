@@ -126,6 +126,11 @@ impl Held {
             Self::ConfigMap(map) => read(Source::of(map), |key| map.data.get(key).cloned(), minute),
         }
     }
+
+    /// Why it holds no authority, judged at `minute`.
+    pub(crate) fn problem(&self, minute: u64) -> Option<SecretError> {
+        self.authority(minute).certificate.err()
+    }
 }
 
 fn read(source: Source<'_>, value: impl Fn(&str) -> Option<String>, minute: u64) -> Authority {

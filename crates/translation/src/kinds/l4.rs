@@ -1,6 +1,6 @@
 //! TCPIngress and UDPIngress: each rule becomes a route by port, and by server name where one is given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use silverback_kong::ids::{self, IdKind};
@@ -126,6 +126,7 @@ impl<'a> Translation<'a> {
             routes: Vec::new(),
             refused: false,
             affinity: None,
+            shown: BTreeSet::new(),
             answers_without_backend: false,
         };
         self.services.entry(name.clone()).or_insert_with(claim)

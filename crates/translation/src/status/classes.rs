@@ -3,12 +3,13 @@
 use silverback_resources::types::GatewayClass;
 
 use super::ConditionKind::Accepted;
+use super::bundle::{self, Bundles};
 use super::{Condition, ConditionReason, Feature, GatewayClassStatus, ObjectStatus, Status};
 use crate::features;
 use crate::settings::Settings;
 
-/// The status of a GatewayClass; `None`: it is not ours.
-pub(crate) fn status(class: &GatewayClass, settings: &Settings) -> Option<ObjectStatus> {
+/// The status of a GatewayClass; `None`: it is not ours. Without CRDs to be seen nothing is said of bundles.
+pub(crate) fn status(class: &GatewayClass, bundles: Option<&Bundles>, settings: &Settings) -> Option<ObjectStatus> {
     if class.spec.controller_name != settings.gateway_controller_name {
         return None;
     }
@@ -16,7 +17,8 @@ pub(crate) fn status(class: &GatewayClass, settings: &Settings) -> Option<Object
         let message = "spec.parametersRef: there are no parameters of a GatewayClass; leave it out".to_owned();
         (ConditionReason::InvalidParameters, message)
     });
-    let conditions = vec![Condition::of(Accepted, ConditionReason::Accepted, parameters)];
+    let mut conditions = vec![Condition::of(Accepted, ConditionReason::Accepted, parameters)];
+    conditions.extend(bundles.map(bundle::condition));
     let supported_features = features::supported(settings).into_iter().map(|name| Feature { name }).collect();
     let status = Status::GatewayClass(GatewayClassStatus { conditions, supported_features });
     Some(ObjectStatus { observed_generation: class.metadata.generation, status })

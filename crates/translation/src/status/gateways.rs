@@ -4,7 +4,10 @@ use silverback_kong::{Collection, EntityKey};
 use silverback_model::ObjectKey;
 use silverback_resources::types::{Gateway, ListenerSet, RouteKind};
 
-use super::ConditionKind::{Accepted, Conflicted, OverlappingTlsConfig, Programmed, ResolvedRefs};
+use super::ConditionKind::{
+    Accepted, Conflicted, InsecureFrontendValidationMode, OverlappingTlsConfig, Programmed, ResolvedRefs,
+};
+use super::certified::Certified;
 use super::{Condition, ConditionReason, GatewayStatus, ListenerSetStatus, ListenerStatus, ObjectStatus, Status};
 use crate::inputs::View;
 use crate::kinds::gateway_api::{self, Entry, GROUP, Listening, Owner, SetKey};
@@ -27,7 +30,9 @@ pub(crate) fn gateway(object: &Gateway, around: &Around<'_>) -> Option<ObjectSta
     let listening = around.view.listening(&key).filter(|it| it.ours)?;
     let owner = Owner::Gateway(key);
     let source = Source::of(object);
-    let listeners: Vec<_> = listening.of(&owner).map(|entry| listener(&source, entry, around)).collect();
+    let certified = Certified::of(&listening, around.view);
+    let at = |entry: &Entry| listener(&source, entry, object, &certified, around);
+    let listeners: Vec<_> = listening.of(&owner).map(at).collect();
     let accepted = listening.is_accepted(&owner);
     let refused = listening.refused.clone().or_else(|| (!accepted).then(|| not_valid(&listening, &owner)));
     let mut conditions = vec![match refused.clone() {
@@ -43,7 +48,13 @@ pub(crate) fn gateway(object: &Gateway, around: &Around<'_>) -> Option<ObjectSta
         let message = format!("references of listeners lead nowhere: {}", unresolved.join(", "));
         (ConditionReason::ListenersNotResolved, message)
     });
+    let unresolved = gateway_api::no_client_certificate(object, around.view).or(unresolved);
     conditions.push(Condition::of(ResolvedRefs, ConditionReason::ResolvedRefs, unresolved));
+    if gateway_api::lets_in_anybody(object) {
+        let message = "spec.tls.frontend: AllowInsecureFallback lets in clients whatever certificate they show";
+        let reason = ConditionReason::ConfigurationChanged;
+        conditions.push(Condition::yes(InsecureFrontendValidationMode, reason, message));
+    }
     if let Some((_, message)) = refused {
         conditions.push(Condition::no(Programmed, ConditionReason::Invalid, message));
     }
@@ -72,7 +83,10 @@ pub(crate) fn listener_set(object: &ListenerSet, key: &SetKey, around: &Around<'
     if let Some((reason, message)) = refused {
         conditions.push(Condition::no(Programmed, reason, message));
     }
-    let listeners = listening.of(&owner).map(|entry| listener(&source, entry, around)).collect();
+    let certified = Certified::of(&listening, around.view);
+    let gateway = around.view.ctx.get(&around.view.inputs.gateways, &gateway)?;
+    let at = |entry: &Entry| listener(&source, entry, &gateway, &certified, around);
+    let listeners = listening.of(&owner).map(at).collect();
     let status = Status::ListenerSet(ListenerSetStatus { conditions, listeners });
     Some(ObjectStatus { observed_generation: object.metadata.generation, status })
 }
@@ -91,14 +105,27 @@ fn is_resolved(listener: &ListenerStatus) -> bool {
     listener.conditions.iter().all(|it| it.kind != ResolvedRefs || it.status)
 }
 
-fn listener(source: &Source<'_>, entry: &Entry, around: &Around<'_>) -> ListenerStatus {
+fn listener(
+    source: &Source<'_>,
+    entry: &Entry,
+    gateway: &Gateway,
+    certified: &Certified,
+    around: &Around<'_>,
+) -> ListenerStatus {
     let listener = &entry.listener;
-    let refused = entry.conflict.map(conflicted).or_else(|| entry.unsupported.clone());
+    let validation = gateway_api::validation(listener, gateway);
+    let authorities = validation.map(|it| gateway_api::authorities(gateway, &it.ca_certificate_refs, around.view));
+    let (unknown, none_known) = authorities.unwrap_or_default();
+    // "If ALL CACertificateRefs are invalid …, with the Reason NoValidCACertificate."
+    let untrusting = unknown.as_ref().filter(|_| none_known);
+    let untrusting = untrusting.map(|(_, message)| (ConditionReason::NoValidCaCertificate, message.clone()));
+    let refused = entry.conflict.map(conflicted).or(untrusting).or_else(|| entry.unsupported.clone());
     let secret = gateway_api::certificate(source, listener, around.view);
     let unresolved = foreign_kind(entry).or_else(|| match &secret {
         Ok(secret) => secret.as_ref().and_then(|secret| no_certificate(secret, around.view)),
         Err((reason, _, message)) => Some((*reason, message.clone())),
     });
+    let unresolved = unresolved.or(unknown);
     let mut conditions = vec![
         Condition::of(Accepted, ConditionReason::Accepted, refused.clone()),
         match entry.conflict.map(conflicted) {
@@ -107,9 +134,16 @@ fn listener(source: &Source<'_>, entry: &Entry, around: &Around<'_>) -> Listener
         },
         Condition::of(ResolvedRefs, ConditionReason::ResolvedRefs, unresolved.clone()),
     ];
-    if entry.overlaps {
-        let message = "the hosts of another listener of the port overlap: connections that are reused may mix them up";
-        conditions.push(Condition::yes(OverlappingTlsConfig, ConditionReason::OverlappingHostnames, message));
+    // "If … both are true, it SHOULD set the OverlappingCertificates Reason."
+    let overlap = if certified.overlap(entry) {
+        Some((ConditionReason::OverlappingCertificates, "the names in certificates"))
+    } else {
+        entry.overlaps.then_some((ConditionReason::OverlappingHostnames, "the hosts"))
+    };
+    if let Some((reason, what)) = overlap {
+        let message =
+            format!("{what} of another listener of the port overlap: connections that are reused may mix them up");
+        conditions.push(Condition::yes(OverlappingTlsConfig, reason, message));
     }
     // Kinds that cannot be had do not keep the others away.
     let no_certificate = unresolved.filter(|(reason, _)| *reason != ConditionReason::InvalidRouteKinds);
@@ -132,6 +166,7 @@ fn listener(source: &Source<'_>, entry: &Entry, around: &Around<'_>) -> Listener
 fn conflicted(reason: ConditionReason) -> (ConditionReason, String) {
     let message = match reason {
         ConditionReason::HostnameConflict => "another listener of the port has the same host",
+        ConditionReason::ListenerConflict => "listeners of the port have the same host, or a protocol that excludes it",
         _ => "another listener of the port has a protocol that excludes this one",
     };
     (reason, message.to_owned())

@@ -3,6 +3,8 @@
 //!
 //! Conditions, reasons and their meaning are those of `apis/v1` of kubernetes-sigs/gateway-api.
 
+pub(crate) mod bundle;
+mod certified;
 pub(crate) mod classes;
 pub(crate) mod gateways;
 pub(crate) mod policies;
@@ -26,6 +28,8 @@ pub enum ConditionKind {
     /// Listeners of a port have hosts in common, so that connections that are reused mix them up. Never False.
     #[serde(rename = "OverlappingTLSConfig")]
     OverlappingTlsConfig,
+    /// A Gateway is to let in clients whatever certificate they show. Never False.
+    InsecureFrontendValidationMode,
     /// Some rules of a route are left out. Never False.
     PartiallyInvalid,
     /// The installed bundle is one that is known.
@@ -93,6 +97,17 @@ pub enum ConditionReason {
     /// An authority that does not exist or is none.
     #[serde(rename = "InvalidCACertificateRef")]
     InvalidCaCertificateRef,
+    /// An object of a kind that holds no authorities.
+    #[serde(rename = "InvalidCACertificateKind")]
+    InvalidCaCertificateKind,
+    /// The certificate for backends does not exist or is none.
+    InvalidClientCertificateRef,
+    /// Certificates of listeners have names in common.
+    OverlappingCertificates,
+    /// A listener of a set stands in the way of others by its host and by its protocol.
+    ListenerConflict,
+    /// Clients may be let in whatever certificate they show.
+    ConfigurationChanged,
     /// The bundle is known.
     SupportedVersion,
     /// The bundle is not known.

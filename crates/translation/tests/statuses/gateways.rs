@@ -83,13 +83,6 @@ fn listeners_that_kong_has_not_are_refused() {
     assert_eq!(of(foreign), "Accepted=False/UnsupportedProtocol");
     let passing = json!({"name": "l", "port": 443, "protocol": "HTTPS", "tls": {"mode": "Passthrough"}});
     assert_eq!(of(passing), "Accepted=False/UnsupportedValue");
-    let validation = json!({"caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "ca"}]});
-    let old = json!({"name": "l", "port": 443, "protocol": "HTTPS", "tls": {"frontendValidation": validation}});
-    assert_eq!(of(old), "Accepted=False/UnsupportedValue");
-    let mut new = gateway(json!([{"name": "l", "port": 443, "protocol": "HTTPS", "tls": {}}]));
-    new["spec"]["tls"] = json!({"frontend": {"default": {"validation": validation}}});
-    let status = status(&[new], "Gateway", "g");
-    assert_eq!(conditions(&status["listeners"][0]["conditions"])[0], "Accepted=False/UnsupportedValue");
 }
 
 /// "InvalidRouteKinds: … If kinds are specified in Spec that are not supported, they MUST NOT appear in this list … If
@@ -105,18 +98,18 @@ fn kinds_that_a_listener_cannot_take_are_left_out() {
     assert_eq!(conditions(&status["conditions"])[1], "ResolvedRefs=False/ListenersNotResolved");
 }
 
-fn https(name: &str, host: &str, secret: Value) -> Value {
+pub fn https(name: &str, host: &str, secret: Value) -> Value {
     json!({"name": name, "port": 443, "protocol": "HTTPS", "hostname": host, "tls": {"certificateRefs": secret}})
 }
 
-fn key_pair(namespace: &str) -> Value {
+pub fn key_pair(namespace: &str) -> Value {
     let key = rcgen::KeyPair::generate().unwrap();
     let cert = rcgen::CertificateParams::new(vec!["a.test".into()]).unwrap().self_signed(&key).unwrap();
     let data = json!({"tls.crt": encode(&cert.pem()), "tls.key": encode(&key.serialize_pem())});
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pair", "namespace": namespace}, "data": data})
 }
 
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)
 }
@@ -165,7 +158,7 @@ fn overlapping_hosts_of_tls_are_told() {
 }
 
 /// "InvalidParameters: … the parametersRef field was invalid"; "UnsupportedAddress: … an address that was provided is a
-/// type which is not supported"; "Invalid: … syntactically or semantically invalid".
+/// type which is not supported".
 #[test]
 fn gateways_with_what_cannot_be_had_are_not_accepted() {
     let with = |field: &str, value: Value| {
@@ -177,9 +170,6 @@ fn gateways_with_what_cannot_be_had_are_not_accepted() {
     assert_eq!(with("infrastructure", parameters)[0], "Accepted=False/InvalidParameters");
     let address = json!([{"type": "acme.io/name", "value": "x"}]);
     assert_eq!(with("addresses", address)[0], "Accepted=False/UnsupportedAddress");
-    let backend = json!({"backend": {"clientCertificateRef": {"name": "x"}}});
-    let found = with("tls", backend);
-    assert_eq!((&*found[0], &*found[2]), ("Accepted=False/Invalid", "Programmed=False/Invalid"));
     let plain = json!([{"type": "IPAddress", "value": "192.0.2.1"}]);
     assert_eq!(with("addresses", plain), FINE, "what becomes of an address is said where addresses are known");
 }
@@ -193,6 +183,43 @@ fn a_class_is_accepted_and_says_what_is_supported() {
     let names: Vec<_> =
         status["supportedFeatures"].as_array().unwrap().iter().map(|it| it["name"].to_string()).collect();
     assert!(names.is_sorted() && names.contains(&"\"HTTPRoute\"".to_owned()));
+}
+
+const KNOWN_VERSION: &str = "SupportedVersion=True/SupportedVersion";
+
+fn definition(plural: &str, bundle: Option<&str>) -> Value {
+    let name = format!("{plural}.gateway.networking.k8s.io");
+    let annotations = bundle.map_or(json!({}), |it| json!({"gateway.networking.k8s.io/bundle-version": it}));
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": name, "annotations": annotations}})
+}
+
+/// "If implementations detect any Gateway API CRDs that either do not have this annotation set, or have it set to a
+/// version that is not recognized or supported …, this condition MUST be set to false"; "best effort … the Accepted
+/// condition to true and the SupportedVersion condition to false"; "A message SHOULD be included … that includes the
+/// detected CRD version(s) … and the CRD version(s) that are supported".
+#[test]
+fn a_class_says_whether_the_bundle_is_known() {
+    let class = |definitions: &[Value]| status(definitions, "GatewayClass", "kong")["conditions"].clone();
+    let known = definition("gatewayclasses", Some("v1.7.0"));
+    let wanted = ["Accepted=True/Accepted", KNOWN_VERSION];
+    assert_eq!(conditions(&class(std::slice::from_ref(&known))), wanted);
+    let mut other = definition("widgets", None);
+    other["metadata"]["name"] = "widgets.acme.io".into();
+    assert_eq!(conditions(&class(&[known.clone(), other])), wanted, "CRDs of others do not count");
+    for unknown in [Some("v1.8.0"), Some("v1.2.1"), None] {
+        let mixed = [known.clone(), definition("httproutes", unknown)];
+        let found = class(&mixed);
+        let wanted = ["Accepted=True/Accepted", "SupportedVersion=False/UnsupportedVersion"];
+        assert_eq!(conditions(&found), wanted, "{unknown:?}");
+        let message = message(&found, "SupportedVersion");
+        assert!(message.contains("v1.7.0") && message.contains(unknown.unwrap_or("no bundle")), "{message}");
+        // It ends with the CRD.
+        let mut translator = translated(&mixed);
+        translator.apply(vec![ObjectChange { content: None, ..upsert(&mixed[1]) }]);
+        assert_eq!(conditions(&status_in(&translator, "GatewayClass", "kong")["conditions"])[1], KNOWN_VERSION);
+    }
+    assert_eq!(conditions(&class(&[])), ["Accepted=True/Accepted"], "without CRDs to be seen nothing is said");
 }
 
 /// "InvalidParameters: … the parametersRef field refers to … an unsupported resource or kind".

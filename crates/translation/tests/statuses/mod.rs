@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 use silverback_model::{ObjectKey, ObjectRef};
 use silverback_translation::{Settings, Translator, upsert};
 
+mod contests;
 mod gateways;
 mod policies;
 mod routes;
 mod sets;
+mod tls;
 
 pub const API: &str = "gateway.networking.k8s.io/v1";
 

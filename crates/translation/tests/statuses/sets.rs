@@ -80,3 +80,15 @@ fn routes_attach_to_sets_apart_from_their_gateway() {
     let service = translator.entities().into_iter().find(|(key, _)| key.to_string().starts_with("services/")).unwrap();
     assert_eq!(service.1.rendered.value()["routes"][0]["hosts"], json!(["x.test"]));
 }
+
+/// "If a Listener is conflicted because it has the same port as another Listener, and it also has the same hostname as
+/// another Listener, the reason should be ListenerConflict and not HostnameConflict or ProtocolConflict."
+#[test]
+fn a_set_may_conflict_by_host_and_by_protocol() {
+    let tls = |name: &str| json!({"name": name, "port": 80, "protocol": "TLS", "hostname": "a.test", "tls": {"mode": "Passthrough"}});
+    let own = json!([{"name": "https", "port": 80, "protocol": "HTTPS", "hostname": "a.test", "tls": {}}, http("web")]);
+    let translator = translated(&[open_gateway(own), set("x", 1, json!([tls("tls")]))]);
+    let found = status_in(&translator, "ListenerSet", "x")["listeners"][0]["conditions"].clone();
+    let wanted = ["Accepted=False/ListenerConflict", "Conflicted=True/ListenerConflict"];
+    assert_eq!(conditions(&found)[..2], wanted);
+}

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use silverback_model::rules::Completeness;
 use silverback_model::{CollectionId, ObjectKey, Version};
-use silverback_resources::registry::{self, Kind, KindId};
-use silverback_sync::{Publisher, SharedPublisher};
+use silverback_resources::registry::{Kind, KindId};
+use silverback_sync::CollectionView;
 use tokio::sync::watch;
 
 use super::KubernetesSource;
-use super::follow::Follower;
 
 /// The CRDs as of a version of their collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,11 +36,12 @@ impl Installed {
         Some(best.ok_or(as_of))
     }
 
-    fn read(publisher: &Publisher, collection: &CollectionId) -> Self {
-        let Some(view) = publisher.collection(collection) else { return Self::default() };
+    /// What the collection says now, where `held` is what it said before.
+    fn read(view: &CollectionView<'_>, held: &Self) -> Self {
         let trouble = view.stale.map(str::to_owned);
         match view.completeness() {
-            Completeness::Never => return Self { trouble, ..Self::default() },
+            // A history that begins has listed nothing yet: what was installed still is.
+            Completeness::Never => return Self { trouble, ..held.clone() },
             Completeness::Absent => return Self { trouble, unreadable: true, ..Self::default() },
             Completeness::Whole { .. } => (),
         }
@@ -61,21 +61,22 @@ fn served_versions(key: &ObjectKey, body: &str) -> Option<(String, Vec<String>)>
     established.then(|| (key.name.clone(), served))
 }
 
-/// Follows the CRDs and tells what is installed.
+/// Tells what is installed, from what is published of the CRDs.
 pub(super) async fn follow(source: KubernetesSource, installed: watch::Sender<Installed>) {
-    let kind = KindId::CUSTOM_RESOURCE_DEFINITION.kind();
-    let collection = CollectionId::all(kind.id.as_str());
-    // A publisher of its own: CRDs tell the watcher what to watch, and are of no use to consumers.
-    let lineage = source.publisher.read(|publisher| publisher.lineage().clone());
-    let crds = SharedPublisher::new(Publisher::new(lineage, registry::trim_digest(), [collection.clone()]));
-    let mut moved = crds.moved();
-    let source = source.alone(crds.clone());
-    let shutdown = source.shutdown.clone();
-    let follower = Follower { source, kind, collection: collection.clone(), installed: None };
-    let tell = async {
-        while moved.changed().await.is_ok() {
-            let now = crds.read(|publisher| Installed::read(publisher, &collection));
-            // Bookmarks move the version alone, which is news to nobody.
+    let collection = CollectionId::all(KindId::CUSTOM_RESOURCE_DEFINITION.as_str());
+    let mut moved = source.publisher.moved();
+    let mut told = None;
+    loop {
+        moved.borrow_and_update();
+        let now = source.publisher.read(|publisher| {
+            let view = publisher.collection(&collection)?;
+            // Bookmarks move what was seen alone, and other collections move all the time: that is news to nobody.
+            let state = (view.state.clone(), view.frontier.changed.clone(), view.stale.map(str::to_owned));
+            let news = told.as_ref() != Some(&state);
+            told = Some(state);
+            news.then(|| Installed::read(&view, &installed.borrow()))
+        });
+        if let Some(now) = now {
             installed.send_if_modified(|held| {
                 let news = held.as_of.is_some() != now.as_of.is_some()
                     || held.served != now.served
@@ -87,11 +88,12 @@ pub(super) async fn follow(source: KubernetesSource, installed: watch::Sender<In
                 news
             });
         }
-    };
-    tokio::select! {
-        () = shutdown.cancelled() => (),
-        () = tell => (),
-        () = follower.run() => (),
+        tokio::select! {
+            () = source.shutdown.cancelled() => return,
+            moved = moved.changed() => if moved.is_err() {
+                return;
+            },
+        }
     }
 }
 

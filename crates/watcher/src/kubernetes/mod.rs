@@ -116,11 +116,6 @@ impl KubernetesSource {
         Self { cluster, publisher, kinds, namespaces, closure, asked, streams, patience, counters, shutdown }
     }
 
-    /// The same for a collection that has nothing to do with the others.
-    fn alone(self, publisher: SharedPublisher) -> Self {
-        Self { publisher, asked: watch::Sender::default(), ..self }
-    }
-
     pub(crate) fn closure(&self) -> &Closure {
         &self.closure
     }

@@ -48,7 +48,7 @@ impl Start {
     }
 
     fn run(self, fake: &Fake) -> Story {
-        let kinds: Vec<_> = KINDS.iter().filter(|kind| self.kinds.contains(&kind.id)).collect();
+        let kinds: Vec<_> = KINDS.iter().filter(|kind| kind.id == CRD || self.kinds.contains(&kind.id)).collect();
         let ids = collections(&kinds, &self.namespaces).map(|(_, id)| id);
         let publisher = SharedPublisher::new(Publisher::new(Lineage("the-cluster".into()), trim_digest(), ids));
         let settings = Settings {
@@ -103,8 +103,10 @@ impl Story {
         }
     }
 
+    /// What is held, but for what tells which kinds there are.
     fn names(&self) -> Vec<String> {
-        self.held.keys().map(|(kind, name)| format!("{} {name}", kind.split('.').next().unwrap())).collect()
+        let held = self.held.keys().filter(|(kind, _)| *kind != CRD.as_str());
+        held.map(|(kind, name)| format!("{} {name}", kind.split('.').next().unwrap())).collect()
     }
 
     /// Waits until the consumer, in one of its states, satisfies a condition.

@@ -58,7 +58,7 @@ pub struct GatewaySpec {
     pub tls: Option<GatewayTls>,
     /// TLS towards backends (bundles before 1.4).
     #[serde(rename = "backendTLS")]
-    pub backend_tls: Option<Value>,
+    pub backend_tls: Option<BackendTls>,
 }
 
 /// Who may add listeners to a Gateway.
@@ -89,13 +89,61 @@ pub struct GatewayInfrastructure {
 }
 
 /// TLS of all listeners of a Gateway, and towards backends.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct GatewayTls {
     /// How the gateway shows itself to backends.
-    pub backend: Option<Value>,
+    pub backend: Option<BackendTls>,
     /// How clients show themselves.
-    pub frontend: Option<Value>,
+    pub frontend: Option<FrontendTls>,
+}
+
+/// How a gateway shows itself to backends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BackendTls {
+    /// A Secret with a key pair.
+    pub client_certificate_ref: Option<ObjectRefTo>,
+}
+
+/// How clients of HTTPS listeners show themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct FrontendTls {
+    /// At ports that have nothing of their own.
+    pub default: TlsConfig,
+    /// At single ports.
+    #[serde(deserialize_with = "null_as_default")]
+    pub per_port: Vec<PortTls>,
+}
+
+/// How clients show themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TlsConfig {
+    /// Whose certificates they need; none: they need not show any.
+    pub validation: Option<ClientValidation>,
+}
+
+/// How clients show themselves at a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PortTls {
+    /// The port.
+    pub port: u16,
+    /// How.
+    pub tls: TlsConfig,
+}
+
+/// Whose certificates clients need.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ClientValidation {
+    /// Objects with authorities.
+    #[serde(rename = "caCertificateRefs", deserialize_with = "null_as_default")]
+    pub ca_certificate_refs: Vec<ObjectRefTo>,
+    /// AllowValidOnly or AllowInsecureFallback; AllowValidOnly where none is given.
+    pub mode: Option<String>,
 }
 
 /// One listener.
@@ -126,7 +174,7 @@ pub struct ListenerTls {
     #[serde(deserialize_with = "null_as_default")]
     pub certificate_refs: Vec<ObjectRefTo>,
     /// How clients show themselves (bundles before 1.4).
-    pub frontend_validation: Option<Value>,
+    pub frontend_validation: Option<ClientValidation>,
 }
 
 /// An object, of another namespace perhaps.

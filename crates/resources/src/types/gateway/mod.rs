@@ -13,9 +13,10 @@ pub use filters::{
 pub use grants::{GrantFrom, GrantTo, ReferenceGrant, ReferenceGrantSpec};
 pub use listener_sets::{ListenerSet, ListenerSetSpec};
 pub use listeners::{
-    AllowedListeners, AllowedRoutes, BackendTLSPolicy, BackendTlsSpec, BackendTlsTarget, BackendTlsValidation, Gateway,
-    GatewayAddress, GatewayClass, GatewayClassSpec, GatewayInfrastructure, GatewaySpec, GatewayTls, Listener,
-    ListenerTls, ObjectRefTo, RouteKind, RouteNamespaces,
+    AllowedListeners, AllowedRoutes, BackendTLSPolicy, BackendTls, BackendTlsSpec, BackendTlsTarget,
+    BackendTlsValidation, ClientValidation, FrontendTls, Gateway, GatewayAddress, GatewayClass, GatewayClassSpec,
+    GatewayInfrastructure, GatewaySpec, GatewayTls, Listener, ListenerTls, ObjectRefTo, PortTls, RouteKind,
+    RouteNamespaces, TlsConfig,
 };
 pub use routes::{
     BackendTarget, GRPCRoute, GrpcMatch, GrpcMethod, GrpcRule, GrpcSpec, HTTPRoute, HttpMatch, HttpRule, HttpSpec,

@@ -9,7 +9,8 @@ use silverback_resources::types::{Listener, ParentRef, RouteKind};
 use super::hosts::meet;
 use super::listening::{Entry, Listening, Owner};
 use super::{GROUP, Scope, selection};
-use crate::routed::Parent;
+use crate::claimant::ClaimantKey;
+use crate::routed::{Parent, Place};
 use crate::status::ConditionReason;
 
 /// A listener that a route is attached to.
@@ -54,6 +55,11 @@ impl Attachment {
             names.iter().find(|(protocol, _)| *protocol == it.listener().protocol).map(|(_, name)| (*name).to_owned())
         });
         named.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The Secrets of the certificates that the listeners' Gateways show to backends.
+    pub(super) fn shown(&self) -> BTreeSet<Option<ObjectKey>> {
+        self.listeners.iter().map(|it| it.listening.shown.clone()).collect()
     }
 
     /// The ports of listeners of a protocol, in their order, each once.
@@ -116,21 +122,19 @@ impl Scope<'_> {
                 continue;
             }
             let attached = self.attach_to(parent, &owner, &listening, hostnames);
-            let (refused, listeners) = match attached {
+            let (refused, places) = match attached {
                 Ok(places) => {
-                    let names =
-                        places.iter().map(|at| (owner.clone(), listening.entries[*at].listener.name.clone())).collect();
-                    let serving = places.into_iter().filter(|at| listening.entries[*at].serves());
+                    let serving = places.iter().map(|(at, _)| *at).filter(|at| listening.entries[*at].serves());
                     let serving = serving.filter(|_| listening.refused.is_none());
                     let serving: Vec<Attached> =
                         serving.map(|at| Attached { listening: listening.clone(), at }).collect();
                     let refused = serving.is_empty().then(|| nothing_serves(&listening));
                     attachment.listeners.extend(serving);
-                    (refused, names)
+                    (refused, places.into_iter().map(|(_, place)| place).collect())
                 }
                 Err(refused) => (Some(refused), Vec::new()),
             };
-            attachment.parents.push(Parent { reference: parent.clone(), gateway, refused, listeners });
+            attachment.parents.push(Parent { reference: parent.clone(), gateway, refused, places });
         }
         let lenient = self.view.settings.accept_unattached && attachment.parents.is_empty();
         if lenient {
@@ -170,7 +174,7 @@ impl Scope<'_> {
         owner: &Owner,
         listening: &Listening,
         hostnames: &[String],
-    ) -> Result<Vec<usize>, (ConditionReason, String)> {
+    ) -> Result<Vec<(usize, Place)>, (ConditionReason, String)> {
         let entry = |at: &usize| &listening.entries[*at];
         let all = (0..listening.entries.len()).filter(|at| entry(at).owner == *owner);
         let meant: Vec<usize> = all.filter(|at| is_meant(parent, &entry(at).listener)).collect();
@@ -183,13 +187,21 @@ impl Scope<'_> {
             let message = "no listener takes routes of this kind from this namespace".to_owned();
             return Err((ConditionReason::NotAllowedByListeners, message));
         }
-        let hosted = |at: &usize| meet(hostnames, entry(at).host()).is_some();
-        let hosted: Vec<usize> = allowed.into_iter().filter(hosted).collect();
+        let hosted = allowed.into_iter().filter_map(|at| {
+            let hosts = meet(hostnames, entry(&at).host())?;
+            Some((at, Place { listener: (owner.clone(), entry(&at).listener.name.clone()), hosts }))
+        });
+        let mut hosted: Vec<(usize, Place)> = hosted.collect();
         if hosted.is_empty() {
             let message = "no listener has a host in common with the route".to_owned();
             return Err((ConditionReason::NoMatchingListenerHostname, message));
         }
-        Ok(hosted)
+        let winner = hosted.iter().find_map(|(_, place)| self.view.lost.get(&place.listener));
+        hosted.retain(|(_, place)| !self.view.lost.contains_key(&place.listener));
+        match winner.filter(|_| hosted.is_empty()) {
+            Some(winner) => Err(lost_to(winner)),
+            None => Ok(hosted),
+        }
     }
 
     /// Whether a listener takes routes of this kind from this namespace.
@@ -212,6 +224,15 @@ impl Scope<'_> {
 fn is_meant(parent: &ParentRef, listener: &Listener) -> bool {
     parent.section_name.as_deref().is_none_or(|name| name.is_empty() || name == listener.name)
         && parent.port.is_none_or(|port| port == listener.port)
+}
+
+fn lost_to(winner: &ClaimantKey) -> (ConditionReason, String) {
+    let kind = winner.kind.of_route().unwrap_or_default();
+    let message = format!(
+        "{kind} {} comes first by age or name and has a host in common: a listener takes one kind for a host",
+        winner.key
+    );
+    (ConditionReason::HostnameConflict, message)
 }
 
 fn nothing_serves(listening: &Listening) -> (ConditionReason, String) {

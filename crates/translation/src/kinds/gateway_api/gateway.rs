@@ -5,8 +5,10 @@ use silverback_resources::types::{Gateway, Listener, ListenerSet};
 
 use super::Scope;
 use super::listening::{Listening, Owner, SetKey};
+use super::references::{self, BadReference};
 use crate::claims::{Claims, TlsClaim};
 use crate::inputs::View;
+use crate::kinds::ca_certificate::Holder;
 use crate::output::Reason;
 use crate::source::{Notes, Source};
 use crate::status::ConditionReason;
@@ -75,18 +77,14 @@ pub(crate) fn certificate(
             _ => invalid("Kong shows one for each server name, several are given"),
         };
     };
-    let group = certificate.group.as_deref().unwrap_or_default();
-    if !matches!(group, "" | "core") || certificate.kind.as_deref().is_some_and(|kind| kind != "Secret") {
-        return invalid("only Secrets hold them");
+    match references::resolve(source, certificate, &[Holder::Secret], view) {
+        Ok((_, secret)) => Ok(Some(secret)),
+        Err(BadReference::Kind(_)) => invalid("only Secrets hold them"),
+        Err(BadReference::NotGranted(problem)) => {
+            let message = format!("the listener has no certificate: {problem}");
+            Err((ConditionReason::RefNotPermitted, Reason::ReferenceNotGranted, message))
+        }
     }
-    let home = &source.meta.namespace;
-    let namespace = certificate.namespace.as_ref().filter(|it| !it.is_empty()).unwrap_or(home);
-    let secret = ObjectKey::new(namespace.clone(), certificate.name.clone());
-    if namespace != home && !view.granted(&source.reference(), ("", "Secret"), &secret) {
-        let message = format!("the listener has no certificate: no ReferenceGrant in {namespace:?} allows it");
-        return Err((ConditionReason::RefNotPermitted, Reason::ReferenceNotGranted, message));
-    }
-    Ok(Some(secret))
 }
 
 impl Scope<'_> {

@@ -112,6 +112,7 @@ impl Translation<'_> {
             routes,
             refused: false,
             affinity: serving.affinity.clone(),
+            shown: self.attachment.shown(),
             answers_without_backend: !rule.backend_refs.is_empty(),
         };
         if !self.scope.view.settings.expressions() {

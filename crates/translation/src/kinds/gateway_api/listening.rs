@@ -1,14 +1,13 @@
 //! What a Gateway listens for: its own listeners and those of the sets attached to it, which of them stand in each
 //! other's way, and which Kong cannot serve. From specs alone: whether certificates exist is not asked here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
 use silverback_model::{ObjectKey, ObjectRef};
-use silverback_resources::types::{Gateway, Listener, ListenerSet, Meta, ParentRef};
+use silverback_resources::types::{ClientValidation, Gateway, Listener, ListenerSet, Meta, ParentRef};
 
-use super::{GROUP, hosts, selection};
+use super::{GROUP, hosts, references, selection};
 use crate::inputs::View;
 use crate::source::Source;
 use crate::status::ConditionReason;
@@ -78,6 +77,9 @@ impl Owner {
     }
 }
 
+/// Which listener: whose, and its name.
+pub(crate) type ListenerKey = (Owner, String);
+
 /// A listener of a Gateway or of a set attached to it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
@@ -121,6 +123,8 @@ pub(crate) struct Listening {
     pub refused: Option<(ConditionReason, String)>,
     /// Its own listeners, then those of its sets by precedence.
     pub entries: Vec<Entry>,
+    /// The Secret of the certificate that is shown to backends.
+    pub shown: Option<ObjectKey>,
     /// Sets that name it, and whether it lets them.
     pub sets: BTreeMap<SetKey, bool>,
 }
@@ -173,7 +177,8 @@ pub(crate) fn listening(gateway: &Gateway, view: &View<'_>) -> Option<Listening>
         }
     }
     mark_overlaps(&mut entries);
-    Some(Listening { ours, refused: refused(gateway), entries, sets: attached })
+    let shown = references::client_certificate(gateway, view).and_then(Result::ok);
+    Some(Listening { ours, refused: refused(gateway), entries, shown, sets: attached })
 }
 
 /// Whether a Gateway lets a set add listeners. By default none may.
@@ -194,11 +199,6 @@ fn refused(gateway: &Gateway) -> Option<(ConditionReason, String)> {
         let kind = address.kind.as_deref().unwrap_or_default();
         let message = format!("spec.addresses: {kind} is no type of address here; IPAddress and Hostname are");
         return Some((ConditionReason::UnsupportedAddress, message));
-    }
-    if spec.backend_tls.is_some() || spec.tls.as_ref().is_some_and(|tls| tls.backend.is_some()) {
-        let message =
-            "spec.tls.backend: certificates shown to backends belong to Services here: konghq.com/client-cert";
-        return Some((ConditionReason::Invalid, message.to_owned()));
     }
     None
 }
@@ -224,25 +224,34 @@ fn unsupported(listener: &Listener, gateway: &Gateway) -> Option<(ConditionReaso
     if listener.protocol == "HTTPS" && mode(listener) == Some("Passthrough") {
         return value("tls.mode: HTTPS ends at the gateway; protocol TLS can pass through");
     }
-    if matches!(&*listener.protocol, "HTTPS" | "TLS") && validates_clients(listener, gateway) {
+    if validation(listener, gateway).is_some() {
         return value("certificates of clients are not verified for a listener; use a plugin such as mtls-auth");
     }
     None
 }
 
-/// Whether clients of a listener must show certificates.
-fn validates_clients(listener: &Listener, gateway: &Gateway) -> bool {
-    if listener.tls.as_ref().is_some_and(|tls| tls.frontend_validation.is_some()) {
-        return true;
+/// Whose certificates clients of a listener must show.
+pub(crate) fn validation<'a>(listener: &'a Listener, gateway: &'a Gateway) -> Option<&'a ClientValidation> {
+    let tls = listener.tls.as_ref().filter(|_| ends_tls(listener));
+    if let Some(own) = tls.and_then(|tls| tls.frontend_validation.as_ref()) {
+        return Some(own);
     }
-    let Some(frontend) = gateway.spec.tls.as_ref().and_then(|tls| tls.frontend.as_ref()) else { return false };
-    let given = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
-    let ports = frontend.get("perPort").and_then(Value::as_array);
-    let own = ports.and_then(|ports| ports.iter().find(|it| it.get("port") == Some(&Value::from(listener.port))));
-    match own {
-        Some(own) => given(own.pointer("/tls/validation")),
-        None => given(frontend.pointer("/default/validation")),
-    }
+    let frontend = gateway.spec.tls.as_ref()?.frontend.as_ref().filter(|_| listener.protocol == "HTTPS")?;
+    let own = frontend.per_port.iter().find(|it| it.port == listener.port).map(|it| &it.tls);
+    own.unwrap_or(&frontend.default).validation.as_ref()
+}
+
+/// Whether a Gateway asks to let in clients whatever certificate they show.
+pub(crate) fn lets_in_anybody(gateway: &Gateway) -> bool {
+    let frontend = gateway.spec.tls.as_ref().and_then(|tls| tls.frontend.as_ref());
+    let all = frontend.into_iter().flat_map(|it| it.per_port.iter().map(|port| &port.tls).chain([&it.default]));
+    let mut modes = all.filter_map(|tls| tls.validation.as_ref()?.mode.as_deref());
+    modes.any(|mode| mode == "AllowInsecureFallback")
+}
+
+/// Whether TLS ends at a listener.
+pub(crate) fn ends_tls(listener: &Listener) -> bool {
+    matches!(&*listener.protocol, "HTTPS" | "TLS") && mode(listener) != Some("Passthrough")
 }
 
 fn mode(listener: &Listener) -> Option<&str> {
@@ -282,12 +291,13 @@ fn exclude_each_other(entries: &mut [Entry]) {
 fn give_way(mut entry: Entry, before: &mut Vec<Entry>) {
     let holds = |other: &&Entry| other.conflict.is_none() || matches!(other.owner, Owner::Gateway(_));
     let conflicts = before.iter().filter(holds).filter_map(|other| conflict(&entry.listener, &other.listener));
-    entry.conflict = conflicts.min();
+    let reasons: BTreeSet<ConditionReason> = conflicts.collect();
+    entry.conflict = if reasons.len() > 1 { Some(ConditionReason::ListenerConflict) } else { reasons.first().copied() };
     before.push(entry);
 }
 
 fn mark_overlaps(entries: &mut [Entry]) {
-    let ends = |it: &Entry| it.serves() && matches!(&*it.listener.protocol, "HTTPS" | "TLS") && !it.passes_through();
+    let ends = |it: &Entry| it.serves() && ends_tls(&it.listener);
     let meet = |one: &Entry, other: &Entry| {
         one.listener.port == other.listener.port
             && (one.host().is_empty() || other.host().is_empty() || hosts::narrower(one.host(), other.host()).is_some())

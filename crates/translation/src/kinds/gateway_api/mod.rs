@@ -2,6 +2,7 @@
 
 mod affinity;
 mod attachment;
+mod contest;
 mod cors;
 mod durations;
 mod filters;
@@ -14,6 +15,7 @@ mod lua;
 mod paths;
 mod readable;
 mod redirect;
+mod references;
 mod selection;
 mod streams;
 
@@ -33,10 +35,14 @@ use crate::source::Source;
 use crate::status::ConditionReason;
 
 pub(crate) use attachment::{is_kind, kinds_of};
+pub(crate) use contest::{Lost, Stand, lost};
 pub(crate) use gateway::{certificate, claims as gateway_claims, set_claims};
 pub(crate) use grpc::claims as grpc_claims;
 pub(crate) use http::claims as http_claims;
-pub(crate) use listening::{Entry, Listening, Owner, SetKey, listening};
+pub(crate) use listening::{
+    Entry, ListenerKey, Listening, Owner, SetKey, ends_tls, lets_in_anybody, listening, validation,
+};
+pub(crate) use references::{authorities, no_client_certificate};
 pub(crate) use streams::{tcp_claims, tls_claims, udp_claims};
 
 /// The API's group.

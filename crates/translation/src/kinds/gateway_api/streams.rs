@@ -141,6 +141,7 @@ fn claims(
             routes,
             refused: false,
             affinity: None,
+            shown: attachment.shown(),
             answers_without_backend: false,
         }));
     }

@@ -6,7 +6,7 @@ mod expression;
 mod paths;
 mod rewrite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use silverback_kong::ids::{self, IdKind};
@@ -223,6 +223,7 @@ impl Translation<'_> {
             routes: Vec::new(),
             refused: false,
             affinity: None,
+            shown: BTreeSet::new(),
             answers_without_backend: false,
         }
     }

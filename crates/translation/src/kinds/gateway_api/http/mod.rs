@@ -162,6 +162,7 @@ impl Translation<'_> {
             routes,
             refused: false,
             affinity: serving.affinity,
+            shown: self.attachment.shown(),
             answers_without_backend: !refs.is_empty(),
         }
     }
