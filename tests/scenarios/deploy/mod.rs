@@ -2,6 +2,9 @@
 
 mod admission;
 mod commands;
+mod compose;
+mod engine;
+mod images;
 mod kustomize;
 mod rights;
 mod run;

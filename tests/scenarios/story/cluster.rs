@@ -42,10 +42,7 @@ impl Cluster {
 
     /// Creates an object, or makes it so.
     pub(crate) async fn put(&self, object: Value) -> anyhow::Result<()> {
-        let (api, name) = self.find(&object)?;
-        let apply = PatchParams::apply("scenario").force();
-        api.patch(&name, &apply, &Patch::Apply(&object)).await.with_context(|| format!("{object}"))?;
-        Ok(())
+        put(&self.client, &self.namespace, &object).await
     }
 
     /// Creates objects, or makes them so.
@@ -58,7 +55,7 @@ impl Cluster {
 
     /// Deletes an object.
     pub(crate) async fn delete(&self, object: Value) -> anyhow::Result<()> {
-        let (api, name) = self.find(&object)?;
+        let (api, name) = find(&self.client, &self.namespace, &object)?;
         api.delete(&name, &DeleteParams::default()).await.with_context(|| format!("{object}"))?;
         Ok(())
     }
@@ -82,20 +79,33 @@ impl Cluster {
 
     /// Who holds the Lease of that name; empty when nobody does.
     pub(crate) async fn holder(&self, lease: &str) -> anyhow::Result<String> {
-        let lease = Api::<Lease>::namespaced(self.client.clone(), &self.namespace).get_opt(lease).await?;
-        Ok(lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default())
+        holder(&self.client, &self.namespace, lease).await
     }
+}
 
-    fn find(&self, object: &Value) -> anyhow::Result<(Api<DynamicObject>, String)> {
-        let (resource, name) = resource_of(object)?;
-        let wide = ["Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "GatewayClass"];
-        let api = if wide.contains(&resource.kind.as_str()) {
-            Api::all_with(self.client.clone(), &resource)
-        } else {
-            Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
-        };
-        Ok((api, name))
-    }
+/// Creates an object, or makes it so. It is refused where it has a field that the API server does not know.
+pub(crate) async fn put(client: &kube::Client, namespace: &str, object: &Value) -> anyhow::Result<()> {
+    let (api, name) = find(client, namespace, object)?;
+    let apply = PatchParams::apply("scenario").force();
+    api.patch(&name, &apply, &Patch::Apply(object)).await.with_context(|| format!("{object}"))?;
+    Ok(())
+}
+
+/// Who holds the Lease of that name; empty when nobody does.
+pub(crate) async fn holder(client: &kube::Client, namespace: &str, lease: &str) -> anyhow::Result<String> {
+    let lease = Api::<Lease>::namespaced(client.clone(), namespace).get_opt(lease).await?;
+    Ok(lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default())
+}
+
+fn find(client: &kube::Client, namespace: &str, object: &Value) -> anyhow::Result<(Api<DynamicObject>, String)> {
+    let (resource, name) = resource_of(object)?;
+    let wide = ["Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "GatewayClass"];
+    let api = if wide.contains(&resource.kind.as_str()) {
+        Api::all_with(client.clone(), &resource)
+    } else {
+        Api::namespaced_with(client.clone(), namespace, &resource)
+    };
+    Ok((api, name))
 }
 
 /// What an object is one of, and its name.

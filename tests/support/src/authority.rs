@@ -55,7 +55,10 @@ impl Authority {
     }
 
     /// For a user and up to two groups.
-    pub(crate) fn user(&self, user: &str, groups: &[&str]) -> anyhow::Result<Pair> {
+    ///
+    /// # Errors
+    /// Where there are more groups, or a name cannot be certified.
+    pub fn user(&self, user: &str, groups: &[&str]) -> anyhow::Result<Pair> {
         let mut params = CertificateParams::default();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.distinguished_name.push(DnType::CommonName, user);

@@ -49,16 +49,7 @@ impl KubeApi {
     /// Where it does not come up within a minute, with the end of its log; and where it cannot be had although
     /// `SILVERBACK_REQUIRE_KUBE_API` is set.
     pub async fn start() -> anyhow::Result<Option<Self>> {
-        let binaries = match binaries().await? {
-            Ok(folder) => folder,
-            Err(reason) if std::env::var_os("SILVERBACK_REQUIRE_KUBE_API").is_some() => {
-                bail!("SILVERBACK_REQUIRE_KUBE_API is set, but there is no kube-apiserver: {reason}")
-            }
-            Err(reason) => {
-                eprintln!("skipped: no kube-apiserver: {reason}");
-                return Ok(None);
-            }
-        };
+        let Some(binaries) = kube_api_binaries().await? else { return Ok(None) };
         let folder = TempDir::with_prefix("silverback-kube-api-")?;
         let authority = Authority::new()?;
         write_files(folder.path(), &authority)?;
@@ -239,6 +230,23 @@ impl KubeApi {
     fn kubeconfig_path(&self, user: &str) -> PathBuf {
         let name: String = user.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         self.folder.path().join(format!("{name}.kubeconfig"))
+    }
+}
+
+/// The folder with `kube-apiserver` and `etcd`. `None`, with a line on stderr, where they cannot be had on this machine.
+///
+/// # Errors
+/// Where they do not build; and where they cannot be had although `SILVERBACK_REQUIRE_KUBE_API` is set.
+pub async fn kube_api_binaries() -> anyhow::Result<Option<PathBuf>> {
+    match binaries().await? {
+        Ok(folder) => Ok(Some(folder)),
+        Err(reason) if std::env::var_os("SILVERBACK_REQUIRE_KUBE_API").is_some() => {
+            bail!("SILVERBACK_REQUIRE_KUBE_API is set, but there is no kube-apiserver: {reason}")
+        }
+        Err(reason) => {
+            eprintln!("skipped: no kube-apiserver: {reason}");
+            Ok(None)
+        }
     }
 }
 

@@ -12,7 +12,7 @@ mod wait;
 
 pub use authority::{Authority, Pair};
 pub use etcd::Backup;
-pub use kube_api::KubeApi;
+pub use kube_api::{KubeApi, kube_api_binaries};
 pub use ports::{free_port, free_ports};
 pub use process::{Process, Signal, binary};
 pub use wait::eventually;
