@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use silverback_devcluster::Proxy;
-use silverback_devcluster::gateway::Restart;
+use silverback_devcluster::gateway::{On, Restart};
 
-use crate::story::{Backend, Cluster, Gateways, LEASE, SOON, backend, endpoints, pair};
+use crate::story::{Backend, Cluster, Gateways, LEASE, SOON, backend, endpoints, pair, routes_to};
 
 fn shop(cluster: &Cluster, address: &str) -> [Backend; 1] {
     [backend(&cluster.namespace, "shop", "/shop", &[address])]
@@ -47,6 +47,29 @@ async fn replaced_and_back(scenario: &str, part: impl FnOnce(&Proxy)) -> anyhow:
     let leading: u64 = b.leader().await.map_err(anyhow::Error::msg)?.epoch.parse()?;
     ensure!(last == [leading, leading], "pushed by {last:?}, led by {leading}");
     Ok(())
+}
+
+/// It may still fill what is empty, but what it was about to do as the leader ends with its Lease.
+#[tokio::test]
+async fn a_push_in_flight_is_cut_when_its_leader_lost_the_api_server_for_too_long() -> anyhow::Result<()> {
+    let Some(cluster) = Cluster::shared("outage-flight").await? else { return Ok(()) };
+    let gateways = Gateways::start(2).await?;
+    let proxy = Proxy::to(cluster.api.port()).await?;
+    let way = format!("--apiserver-host=https://127.0.0.1:{}", proxy.port());
+    let (a, b, _) = pair(&cluster, &gateways, LEASE, &[&way]).await?;
+
+    let slow = &gateways.0[0];
+    slow.faults().hang(On::Posts);
+    cluster.put(endpoints("shop", &["10.1.0.2"])).await?;
+    routes_to(&gateways.0[1], &shop(&cluster, "10.1.0.2")).await?;
+    proxy.cut();
+    a.service.process.wait_for_line("gave up a push", LEASE + SOON).await?;
+    b.sees(&cluster, "b", LEASE + SOON).await?;
+    cluster.put(endpoints("shop", &["10.1.0.3"])).await?;
+    routes_to(&gateways.0[1], &shop(&cluster, "10.1.0.3")).await?;
+    // What the gateway was sent may land now, in whatever order, and does not stay.
+    slow.faults().clear();
+    gateways.route_to(&shop(&cluster, "10.1.0.3")).await
 }
 
 /// How long the API server is away: `SILVERBACK_OUTAGE_SECONDS`, else as long as it takes for the Lease to be over.

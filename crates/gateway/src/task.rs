@@ -68,26 +68,26 @@ impl Target {
 #[derive(Clone)]
 pub struct Permission {
     granted: watch::Receiver<Grant>,
-    holds: Arc<dyn Fn() -> bool + Send + Sync>,
+    holds: Arc<dyn Fn(Grant) -> bool + Send + Sync>,
 }
 
 impl Permission {
-    /// `granted` tells of changes; `holds` is asked before each push and while one is in flight, e.g. whether the
-    /// Lease's deadline is still ahead. A grant that does not hold is none.
-    pub fn new(granted: watch::Receiver<Grant>, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+    /// `granted` tells of changes; `holds` is asked of what was granted before each push and while one is in flight,
+    /// e.g. whether the Lease's deadline is still ahead. A grant that does not hold is none.
+    pub fn new(granted: watch::Receiver<Grant>, holds: impl Fn(Grant) -> bool + Send + Sync + 'static) -> Self {
         Self { granted, holds: Arc::new(holds) }
     }
 
     /// For gateways that nobody else configures.
     pub fn always() -> Self {
         // The sender may go: its last word stays.
-        Self::new(watch::channel(Grant::Push).1, || true)
+        Self::new(watch::channel(Grant::Push).1, |_| true)
     }
 
     /// What is allowed right now.
     pub fn current(&self) -> Grant {
         let granted = *self.granted.borrow();
-        if granted == Grant::Watch || (self.holds)() { granted } else { Grant::Watch }
+        if (self.holds)(granted) { granted } else { Grant::Watch }
     }
 }
 
@@ -194,8 +194,7 @@ impl Task {
         let mut flight: Option<BoxFuture<'static, Answer>> = None;
         self.take_target();
         while !stop.is_cancelled() {
-            self.worker.handle(self.now(), Event::Grant(self.permission.current()));
-            if self.worker.is_pushing() && self.permission.current() == Grant::Watch {
+            if self.has_lost_leave() {
                 flight = None;
                 self.give_up();
             }
@@ -239,7 +238,7 @@ impl Task {
     /// Lets the push in flight end, within the drain time and the permission.
     async fn finish(&mut self, mut flight: Option<BoxFuture<'static, Answer>>) {
         let deadline = Instant::now() + self.drain;
-        while Instant::now() < deadline && self.permission.current() != Grant::Watch {
+        while Instant::now() < deadline && !self.has_lost_leave() {
             let left = deadline.saturating_duration_since(Instant::now()).min(PERMISSION_CHECK);
             tokio::select! {
                 answer = finished(&mut flight) => return self.answered(answer),
@@ -247,6 +246,12 @@ impl Task {
             }
         }
         self.give_up();
+    }
+
+    /// Whether what allowed the push in flight is over.
+    fn has_lost_leave(&mut self) -> bool {
+        self.worker.handle(self.now(), Event::Grant(self.permission.current()));
+        self.worker.must_give_up()
     }
 
     fn now(&self) -> Duration {
@@ -292,7 +297,7 @@ impl Task {
         let headers = target.headers(stage.traces().first().map(str::to_owned));
         let (started, at) = (Instant::now(), SystemTime::now());
         self.sent = Some(Sent { target: Arc::clone(&target), started, at, stage, traces });
-        if self.permission.current() == Grant::Watch {
+        if self.has_lost_leave() {
             self.give_up();
             return None;
         }

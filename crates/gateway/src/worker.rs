@@ -152,7 +152,7 @@ pub enum Obstacle {
 enum Flight {
     Facts,
     Hash,
-    Push { goal: Goal, started: Duration, behind_since: Duration },
+    Push { goal: Goal, started: Duration, behind_since: Duration, fills: bool },
 }
 
 /// One gateway's worker.
@@ -247,7 +247,8 @@ impl Worker {
         let earliest = self.quiet_until.max(self.not_before);
         if let Some(goal) = self.goal.as_ref().filter(|_| wanted && known && now >= earliest) {
             let behind_since = self.behind_since.unwrap_or(now);
-            self.flight = Some(Flight::Push { goal: goal.clone(), started: now, behind_since });
+            let fills = self.observed == Some(ConfigHash::EMPTY);
+            self.flight = Some(Flight::Push { goal: goal.clone(), started: now, behind_since, fills });
             return Action::Push;
         }
         if self.flight.is_some() {
@@ -270,6 +271,20 @@ impl Worker {
     /// Whether a push is in flight.
     pub fn is_pushing(&self) -> bool {
         matches!(self.flight, Some(Flight::Push { .. }))
+    }
+
+    /// Whether the push in flight has to be cut: what allowed it is over, be it that the grant is less, or that it is that
+    /// of another leadership, between which and the one of this push others may have pushed.
+    pub fn must_give_up(&self) -> bool {
+        let Some(Flight::Push { goal: sent, fills, .. }) = &self.flight else { return false };
+        let granted = match self.grant {
+            Grant::Watch => false,
+            Grant::Fill => *fills,
+            Grant::Push => true,
+        };
+        let epoch = self.goal.as_ref().and_then(|goal| goal.epoch.as_ref());
+        let succeeded = epoch.is_some() && sent.epoch.is_some() && sent.epoch.as_ref() != epoch;
+        !granted || succeeded
     }
 
     /// What stands against pushing the present goal to this gateway.
@@ -458,7 +473,7 @@ impl Worker {
     }
 
     fn pushed(&mut self, now: Duration, pushed: Pushed) {
-        let Some(Flight::Push { goal, started, behind_since }) = self.flight.take() else { return };
+        let Some(Flight::Push { goal, started, behind_since, .. }) = self.flight.take() else { return };
         let took = now.saturating_sub(started);
         let behind_next = self.behind_next.take();
         match pushed {

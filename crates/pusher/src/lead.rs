@@ -38,9 +38,11 @@ impl Lead {
         let (grants, granted) = watch::channel(Grant::Watch);
         let (epochs, epoch) = watch::channel(None);
         let held = handle.clone();
-        // Filling is allowed only while nobody can be elected; pushing as long as the Lease's deadline is ahead.
-        let holds = move || {
-            held.may_push_now() || (held.leadership().borrow().permit().is_none() && held.trouble().borrow().is_some())
+        // Pushing is allowed as long as the Lease's deadline is ahead; filling only while nobody can be elected.
+        let holds = move |grant| match grant {
+            Grant::Push => held.may_push_now(),
+            Grant::Fill => held.leadership().borrow().permit().is_none() && held.trouble().borrow().is_some(),
+            Grant::Watch => true,
         };
         let permission = Permission::new(granted, holds);
         tokio::spawn(grant(handle, desired, grants, epochs));
@@ -58,9 +60,15 @@ async fn grant(
     loop {
         let now = leadership.borrow_and_update().clone();
         match &now {
+            Leadership::Leading(permit) if epochs.borrow().as_ref() == Some(permit.epoch()) => (),
             Leadership::Leading(permit) => {
+                // What another leadership was granted ends with it.
+                grants.send_replace(Grant::Watch);
                 let recorded = handle.recorded().borrow().clone();
-                catch_up(recorded.as_deref(), &mut desired).await;
+                tokio::select! {
+                    () = catch_up(recorded.as_deref(), &mut desired) => (),
+                    Ok(()) = leadership.changed() => continue,
+                }
                 tracing::info!(epoch = %permit.epoch(), "leading: this replica pushes");
                 epochs.send_replace(Some(permit.epoch().clone()));
                 grants.send_replace(Grant::Push);

@@ -313,6 +313,38 @@ fn without_the_lease_an_empty_gateway_alone_is_filled() {
 }
 
 #[test]
+fn a_push_is_cut_when_what_allowed_it_is_over() {
+    for (has, grant, cut) in [
+        (1, Grant::Push, false),
+        (1, Grant::Fill, true),
+        (1, Grant::Watch, true),
+        (0, Grant::Fill, false),
+        (0, Grant::Watch, true),
+    ] {
+        let mut worker = ready(ms(0), has);
+        push(&mut worker, ms(0), 2);
+        worker.handle(ms(5), Event::Grant(grant));
+        assert_eq!(worker.must_give_up(), cut, "{grant:?} at a gateway that had {has}");
+    }
+}
+
+/// Between two leaderships of one replica another may have pushed, however soon the second one follows.
+#[test]
+fn a_push_does_not_outlive_its_leadership_in_the_next_one() {
+    let epoch = |n| Some(Epoch { lineage: Lineage("l".into()), version: Version::from_counter(n) });
+    for (first, then, cut) in [(5, 5, false), (5, 6, true)] {
+        let mut worker = ready(ms(0), 1);
+        worker.handle(ms(0), Event::Goal(Some(Goal { epoch: epoch(first), ..goal(1) })));
+        assert_eq!(worker.next(ms(0)), Action::ReadHash);
+        worker.handle(ms(1), Event::Hash(hash(1)));
+        worker.handle(ms(1), Event::Goal(Some(Goal { epoch: epoch(first), ..goal(2) })));
+        assert_eq!(worker.next(ms(1)), Action::Push);
+        worker.handle(ms(2), Event::Goal(Some(Goal { epoch: epoch(then), ..goal(3) })));
+        assert_eq!(worker.must_give_up(), cut);
+    }
+}
+
+#[test]
 fn a_push_given_up_is_looked_into_and_counts_as_no_failure() {
     let mut worker = ready(ms(0), 1);
     push(&mut worker, ms(0), 2);
@@ -388,6 +420,8 @@ struct World {
     has: ConfigHash,
     goal: Option<Goal>,
     grant: Grant,
+    /// What the last push could not do without.
+    needed: Grant,
     fate: Fate,
     /// What is in flight, what it carries, and when its answer comes.
     flight: Option<(Action, Option<Goal>, Duration)>,
@@ -408,6 +442,7 @@ impl World {
             has: ConfigHash::EMPTY,
             goal: None,
             grant: Grant::Push,
+            needed: Grant::Push,
             fate: Fate::Good,
             flight: None,
             in_doubt: true,
@@ -431,7 +466,10 @@ impl World {
                     assert!(!pushing, "two pushes in flight");
                     assert!(!self.in_doubt, "pushed without a look at the gateway");
                     assert!(self.now >= self.not_before, "pushed before Retry-After");
-                    assert!(self.grant != Grant::Watch, "pushed without permission");
+                    let empty = self.worker.observed() == Some(ConfigHash::EMPTY);
+                    let needed = if empty { Grant::Fill } else { Grant::Push };
+                    assert!(self.grant >= needed, "pushed without permission");
+                    self.needed = needed;
                     let goal = self.goal.clone().expect("there is something to push");
                     assert_ne!(self.refused, Some(goal.hash), "pushed what was refused");
                     assert_ne!(self.worker.observed(), Some(goal.hash), "pushed what it has");
@@ -524,7 +562,9 @@ impl World {
                 self.in_doubt |= grant > self.grant;
                 self.grant = grant;
                 self.tell(Event::Grant(grant));
-                if grant == Grant::Watch && self.worker.is_pushing() {
+                let leave_is_over = self.worker.is_pushing() && grant < self.needed;
+                assert_eq!(self.worker.must_give_up(), leave_is_over);
+                if leave_is_over {
                     self.flight = None;
                     self.in_doubt = true;
                     self.tell(Event::Pushed(Pushed::GivenUp));
