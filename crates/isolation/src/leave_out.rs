@@ -33,14 +33,24 @@ pub(crate) fn by_piece(parts: impl IntoIterator<Item = Part>) -> LeftOut {
     all
 }
 
+/// What becomes of that which a plugin was bound to that is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// It answers 500: the plugin might be the one that keeps people out.
+    #[default]
+    Closes,
+    /// It goes on without.
+    StaysOpen,
+}
+
 /// Leaves entities out for good.
-pub(crate) fn leave_out(config: &Config, out: &LeftOut) -> Rest {
-    Work { rest: Rest { config: config.clone(), ..Rest::default() }, base: None, gone: Vec::new() }.run(out)
+pub(crate) fn leave_out(config: &Config, out: &LeftOut, bound: Bound) -> Rest {
+    Work { rest: Rest { config: config.clone(), ..Rest::default() }, base: None, bound, gone: Vec::new() }.run(out)
 }
 
 /// Leaves entities as they are in `base`: what is not there is left out for the time being.
-pub(crate) fn hold_back(config: &Config, out: &LeftOut, base: &Config) -> Config {
-    Work { rest: Rest { config: config.clone(), ..Rest::default() }, base: Some(base), gone: Vec::new() }
+pub(crate) fn hold_back(config: &Config, out: &LeftOut, base: &Config, bound: Bound) -> Config {
+    Work { rest: Rest { config: config.clone(), ..Rest::default() }, base: Some(base), bound, gone: Vec::new() }
         .run(out)
         .config
 }
@@ -48,6 +58,7 @@ pub(crate) fn hold_back(config: &Config, out: &LeftOut, base: &Config) -> Config
 struct Work<'a> {
     rest: Rest,
     base: Option<&'a Config>,
+    bound: Bound,
     /// Kind and name of what is no longer there.
     gone: Vec<(String, String)>,
 }
@@ -106,7 +117,8 @@ impl Work<'_> {
     fn remove(&mut self, key: &EntityKey, piece: &Arc<Piece>) {
         self.rest.config.remove(key);
         self.gone.extend(names(key, piece));
-        if key.collection == Collection::Plugins && piece.refers().is_bound() && !self.was_open(piece) {
+        let closes = self.bound == Bound::Closes && key.collection == Collection::Plugins;
+        if closes && piece.refers().is_bound() && !self.was_open(piece) {
             self.rest.closed.insert(key.clone());
             if !self.is_closed(piece) {
                 self.rest.config.insert(key.clone(), piece.with(key, &closing(&piece.rendered.value())));

@@ -3,6 +3,11 @@
 //! An entity that a refusal names is left out at once. Where none is named, the same is offered once more in the form in
 //! which Kong tells of other faults; then the changes on top of what was accepted last are halved until one is left.
 //! What is accepted on the way stays; what comes meanwhile goes first, and only what is under suspicion waits.
+//!
+//! Posts, the one that was refused and the one that brings the rest among them: two where entities are named at once,
+//! however many; three where they are named in the other form. Among `n` changes each one that is named in neither
+//! costs at most 2 + ⌈log2 n⌉ (what was refused, the question, the halvings), and all together one that brings the rest.
+//! Fewer do not suffice: a post is answered by yes or no, and the last one must hold all that is good.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +19,7 @@ use silverback_model::{Digest, ObjectKey, ObjectRef, Provenance};
 use crate::config::{Config, Piece};
 use crate::feedback::Quarantined;
 use crate::jury::Verdict;
-use crate::leave_out::{by_piece, hold_back, leave_out};
+use crate::leave_out::{Bound, by_piece, hold_back, leave_out};
 use crate::part::{Part, PartId, changes, parts, still_there};
 use crate::refusal::{Culprit, Refusal, culprits};
 
@@ -53,6 +58,7 @@ enum Purpose {
 #[derive(Debug)]
 pub struct Search {
     wanted: Arc<Config>,
+    bound: Bound,
     quarantine: Vec<Quarantined>,
     accepted: Option<Arc<Config>>,
     /// Changes on top of what was accepted; in an order in which what is referred to comes first.
@@ -81,6 +87,7 @@ impl Search {
         let offer = Offer { config: nothing.clone(), flatten: true, purpose: Purpose::Whole, wanted: nothing.clone() };
         Self {
             wanted: nothing.clone(),
+            bound: Bound::default(),
             quarantine,
             accepted: None,
             suspects: Vec::new(),
@@ -133,6 +140,11 @@ impl Search {
         if self.suspects.is_empty() && self.offer.purpose == Purpose::Whole {
             self.accepted = Some(earlier.clone());
         }
+    }
+
+    /// Whether what a refused plugin was bound to goes on without it, from the next offer on; it is closed unless told.
+    pub fn fail_open(&mut self, open: bool) {
+        self.bound = if open { Bound::StaysOpen } else { Bound::Closes };
     }
 
     /// Something else is wanted. While `settling`, because a gateway refused something a moment ago, and while something
@@ -239,7 +251,7 @@ impl Search {
                     return self.give_up("what the gateways accepted before is not known");
                 };
                 self.ground = self.offer.wanted.clone();
-                self.suspects = changes(&leave_out(&self.ground, &self.left_out()).config, &base);
+                self.suspects = changes(&leave_out(&self.ground, &self.left_out(), self.bound).config, &base);
                 self.window = self.suspects.len();
                 self.accepted = Some(base);
             }
@@ -288,7 +300,7 @@ impl Search {
     fn put(&mut self, purpose: Purpose, wanted: Arc<Config>) {
         let mut config = wanted.clone();
         if !self.quarantine.is_empty() {
-            let rest = leave_out(&wanted, &self.left_out());
+            let rest = leave_out(&wanted, &self.left_out(), self.bound);
             if Arc::ptr_eq(&wanted, &self.wanted) && !wanted.is_empty() {
                 // What concerns nothing that is wanted any more has ended.
                 self.quarantine.retain(|entry| rest.found.iter().any(|part| part.rendering == entry.rendering));
@@ -304,7 +316,7 @@ impl Search {
             Purpose::Probe(tried) => self.suspects.get(tried..).unwrap_or_default(),
         };
         if let Some(base) = self.accepted.as_ref().filter(|_| !held.is_empty()) {
-            config = Arc::new(hold_back(&config, &by_piece(held.iter().cloned()), base));
+            config = Arc::new(hold_back(&config, &by_piece(held.iter().cloned()), base, self.bound));
         }
         self.offer = Offer { config, flatten: purpose != Purpose::Ask, purpose, wanted };
     }

@@ -40,6 +40,9 @@ pub struct Commit {
     pub entities: u64,
     /// Whether its routes match by expressions: only gateways of that router flavour can take it.
     pub expressions: bool,
+    /// Whether what a plugin was bound to that gateways refuse goes on without it, instead of answering with an error.
+    #[serde(default)]
+    pub fail_open: bool,
     /// When the watcher learned of the oldest change that it brings, since 1970-01-01 UTC by the watcher's clock. None
     /// where that is not known. For reports: nothing is decided by it.
     pub changed_at: Option<Duration>,

@@ -210,6 +210,7 @@ impl From<&Commit> for v1::Commit {
             content: commit.content.to_string(),
             entities: commit.entities,
             expressions: commit.expressions,
+            fail_open: commit.fail_open,
             changed_at: commit.changed_at.map(timestamp),
             ..Self::default()
         }
@@ -225,6 +226,7 @@ impl TryFrom<v1::Commit> for Commit {
             content: SetDigest(digest("content", &commit.content)?),
             entities: commit.entities,
             expressions: commit.expressions,
+            fail_open: commit.fail_open,
             changed_at: commit.changed_at.and_then(since_1970),
         })
     }
@@ -263,6 +265,7 @@ mod tests {
             content: SetDigest(Digest::of(b"c")),
             entities: 3,
             expressions: true,
+            fail_open: true,
             changed_at: Some(Duration::new(1_800_000_000, 123_456_789)),
         };
         assert_eq!(Commit::try_from(v1::Commit::from(&commit)), Ok(commit));

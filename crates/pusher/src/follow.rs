@@ -178,8 +178,7 @@ mod tests {
             inputs,
             content: SetDigest(Digest(content)),
             entities: 1,
-            expressions: false,
-            changed_at: None,
+            ..Commit::default()
         }
     }
 

@@ -144,6 +144,7 @@ impl Planner {
         remember(&mut self.wanted, desired.clone());
         self.traces.merge(&desired.traces);
         let refusing = self.ends.reports.borrow().values().any(votes::refuses);
+        self.search.fail_open(desired.commit.fail_open);
         self.search.want(desired.config.clone(), refusing && self.heard.is_none());
         self.stand_by();
         self.adopt();

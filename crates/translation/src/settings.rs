@@ -157,6 +157,11 @@ impl Settings {
         self.router_flavor == RouterFlavor::Expressions
     }
 
+    /// Whether what a plugin is bound to goes live without it where it cannot be had.
+    pub fn fail_open(&self) -> bool {
+        self.missing_plugins == MissingPlugins::Kic
+    }
+
     /// Whether the gateways are Enterprise.
     pub fn enterprise(&self) -> bool {
         self.edition == Edition::Enterprise

@@ -88,7 +88,8 @@ pub struct TranslationArgs {
     )]
     pub edition: EditionFlag,
 
-    /// What becomes of a route whose plugin is missing: it answers an error, or goes live without as with KIC.
+    /// What becomes of a route whose plugin is missing, or refused by gateways: it answers an error, or goes live without
+    /// as with KIC.
     #[arg(
         long,
         env = "CONTROLLER_MISSING_PLUGINS",

@@ -78,13 +78,14 @@ pub(crate) struct Pipeline {
     generation: Generation,
     settings: silverback_model::Digest,
     expressions: bool,
+    fail_open: bool,
     metrics: Metrics,
 }
 
 impl Pipeline {
     pub(crate) fn new(settings: Settings, metrics: Metrics) -> Self {
         let lineage = Lineage(format!("translator-{:016x}", rand::random::<u64>()));
-        let (digest, expressions) = (settings.digest(), settings.expressions());
+        let (digest, expressions, fail_open) = (settings.digest(), settings.expressions(), settings.fail_open());
         let mut publisher = Publisher::new(lineage, digest, []).committing();
         for collection in Collection::named() {
             install(&mut publisher, &CollectionId::all(collection.as_str()));
@@ -100,6 +101,7 @@ impl Pipeline {
             generation: Generation(0),
             settings: digest,
             expressions,
+            fail_open,
             metrics,
         }
     }
@@ -159,14 +161,14 @@ impl Pipeline {
             ..replica.inputs()
         };
         let changed = output.changed.len();
-        let (generation, expressions) = (self.generation, self.expressions);
+        let (generation, expressions, fail_open) = (self.generation, self.expressions, self.fail_open);
         let changed_at = self.changed_at.take().filter(|_| changed > 0);
         let entities = self.publisher.write(|publisher| {
             publish(publisher, output.changed, &version);
             let content = publisher.content();
             let entities = publisher.collections().map(|(_, view)| view.items.len() as u64).sum();
             publisher.trace(&stage.traces());
-            publisher.commit_as(Commit { generation, inputs, content, entities, expressions, changed_at });
+            publisher.commit_as(Commit { generation, inputs, content, entities, expressions, fail_open, changed_at });
             entities
         });
         stage.note("generation", generation);

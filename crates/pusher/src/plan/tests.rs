@@ -26,6 +26,7 @@ struct World {
     feedback: watch::Receiver<Feedback>,
     accepted: watch::Receiver<Option<Arc<Accepted>>>,
     generation: u64,
+    fail_open: bool,
     stop: CancellationToken,
 }
 
@@ -90,13 +91,15 @@ impl World {
             feedback: feedback_rx,
             accepted: accepted_rx,
             generation: 0,
+            fail_open: false,
             stop,
         }
     }
 
     fn want(&mut self, config: &Config) {
         self.generation += 1;
-        let commit = Commit { generation: Generation(self.generation), ..Commit::default() };
+        let (generation, fail_open) = (Generation(self.generation), self.fail_open);
+        let commit = Commit { generation, fail_open, ..Commit::default() };
         self.desired.send_replace(Some(Arc::new(Desired {
             commit,
             age: Duration::ZERO,
@@ -241,6 +244,25 @@ async fn one_bad_object_of_each_kind_among_a_thousand_keeps_no_good_one_back() {
     world.want(&config);
     world.holds(0, |routes| routes.contains(&"late".to_owned())).await;
     assert_eq!(world.posts(0), before + 1);
+}
+
+#[tokio::test]
+async fn what_a_refused_plugin_was_bound_to_goes_on_without_it_where_the_translator_is_told_so() {
+    let mut world = World::new(1).await;
+    let mut config = shop(0..3);
+    put(&mut config, "plugins", "bad-plugin", json!({"name": "key-auth", "config": {"bogus": 1}, "route": "s0001"}));
+    for fail_open in [true, false] {
+        world.fail_open = fail_open;
+        world.want(&config);
+        let is_so = |held: &Value| {
+            let all = held["plugins"].as_array().map_or(0, Vec::len);
+            names(held).len() == 3 && all == usize::from(!fail_open)
+        };
+        let held = world.gateways[0].wait_for(SOON, |held| is_so(&held.config())).await;
+        assert!(held.is_some(), "{fail_open}: {}", world.gateways[0].config());
+        world.quarantines(&["plugin bad-plugin"]).await;
+        assert_eq!(world.shown.borrow().quarantine[0].closed, !fail_open);
+    }
 }
 
 #[tokio::test]
