@@ -18,6 +18,8 @@ static GRAPHS: AtomicU64 = AtomicU64::new(0);
 struct Entry {
     name: &'static str,
     hot: bool,
+    /// Whether its keys are groups.
+    grouped: bool,
     /// Whose keys are its keys.
     source: Option<u32>,
     /// Slots that read the whole of it.
@@ -65,7 +67,15 @@ pub struct Footprint {
 pub struct Batch<'a> {
     graph: &'a mut Graph,
     changed: BTreeMap<u32, BTreeSet<u32>>,
+    /// How to take back what was edited, while that is noted.
+    noted: Option<Vec<Undo>>,
 }
+
+type Undo = Box<dyn FnOnce(&mut Batch<'_>) + Send>;
+
+/// Edits that can be taken back.
+#[derive(Default)]
+pub struct Edits(Vec<Undo>);
 
 impl Batch<'_> {
     /// Sets a key's value. An equal value is no change.
@@ -87,10 +97,27 @@ impl Batch<'_> {
         if value.is_none() && table.find(key).is_none() {
             return;
         }
+        let before = table.value(key).cloned();
         let at = table.intern(key);
         if table.store(at, value) {
             self.changed.entry(place.node).or_default().insert(at);
+            if let Some(noted) = &mut self.noted {
+                let (input, key) = (*input, key.clone());
+                noted.push(Box::new(move |batch: &mut Batch<'_>| batch.store(&input, &key, before)));
+            }
         }
+    }
+
+    /// Makes edits of which it is noted how to take them back.
+    pub fn note(&mut self, edit: impl FnOnce(&mut Self)) -> Edits {
+        let outer = self.noted.replace(Vec::new());
+        edit(self);
+        Edits(std::mem::replace(&mut self.noted, outer).unwrap_or_default())
+    }
+
+    /// Sets what was edited back to what it was before. Whatever was set there since is lost.
+    pub fn take_back(&mut self, edits: Edits) {
+        edits.0.into_iter().rev().for_each(|undo| undo(self));
     }
 }
 
@@ -142,7 +169,9 @@ impl Graph {
         let source = self.own(source.place());
         let (table, groups) = (Table::new(), Vec::new());
         let node = IndexNode::<K, V, G> { table, source, groups, grouping: Box::new(grouping) };
-        Index::at(self.register(name, Some(source), self.is_hot(source), Box::new(node)))
+        let place = self.register(name, Some(source), self.is_hot(source), Box::new(node));
+        self.entries[place.node as usize].grouped = true;
+        Index::at(place)
     }
 
     /// A collection with at most one value per group: the group is the unit of rerun. It runs when a member comes or
@@ -158,7 +187,7 @@ impl Graph {
 
     fn register(&mut self, name: &'static str, source: Option<u32>, hot: bool, node: Box<dyn Node>) -> Place {
         let place = Place { graph: self.id, node: self.entries.len() as u32 };
-        self.entries.push(Entry { name, hot, source, scanners: Edges::default(), node: Some(node) });
+        self.entries.push(Entry { name, hot, grouped: false, source, scanners: Edges::default(), node: Some(node) });
         place
     }
 
@@ -170,7 +199,7 @@ impl Graph {
 
     /// Applies edits of inputs together, and runs what depends on them.
     pub fn update(&mut self, edit: impl FnOnce(&mut Batch<'_>)) -> Report {
-        let mut batch = Batch { graph: self, changed: BTreeMap::new() };
+        let mut batch = Batch { graph: self, changed: BTreeMap::new(), noted: None };
         edit(&mut batch);
         let changed = batch.changed;
         let mut work = Work::default();
@@ -238,12 +267,25 @@ impl Graph {
             }
             for read in reads.iter().filter(|read| before.binary_search(read).is_err()) {
                 self.edit_readers(*read, |edges| edges.insert(reader));
+                self.note_miss(*read, &mut work.report.missed);
             }
             if let Some(node) = self.node_mut(reader.node) {
                 node.set_reads(reader.at, reads.into_boxed_slice());
             }
         }
         work.idle.push(reader);
+    }
+
+    /// Notes where a key was looked for that has no value. What is made key by key lacks it for its source does.
+    fn note_miss(&self, read: Slot, missed: &mut BTreeSet<u32>) {
+        if read.at == WHOLE || self.node(read.node).is_none_or(|node| node.has_value(read.at)) {
+            return;
+        }
+        let mut place = Some(read.node);
+        while let Some(node) = place {
+            missed.insert(node);
+            place = self.entries.get(node as usize).filter(|entry| !entry.grouped).and_then(|entry| entry.source);
+        }
     }
 
     fn resolve(&mut self, read: Recorded) -> Option<Slot> {

@@ -33,7 +33,7 @@ mod trace;
 
 pub use context::Ctx;
 pub use edges::Slot;
-pub use graph::{Batch, Footprint, Graph, Mismatch};
+pub use graph::{Batch, Edits, Footprint, Graph, Mismatch};
 pub use handle::{Collection, Derived, Index, Input};
 pub use members::Members;
 pub use report::{Changed, Report};

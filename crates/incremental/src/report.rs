@@ -1,7 +1,7 @@
 //! What a batch did: which keys ran and which outputs are different now. As large as the change, never larger.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::edges::Slot;
@@ -29,6 +29,7 @@ pub struct Report {
     pub(crate) sections: HashMap<u32, Box<dyn Any + Send>>,
     pub(crate) runs: usize,
     pub(crate) scans: usize,
+    pub(crate) missed: BTreeSet<u32>,
     pub(crate) faults: Vec<String>,
 }
 
@@ -55,6 +56,11 @@ impl Report {
     /// How many times a function read a whole collection.
     pub fn scans(&self) -> usize {
         self.scans
+    }
+
+    /// Whether a key was looked for here in vain that its reader had not looked for before.
+    pub fn missed<K: Key, V: Data>(&self, collection: &impl Collection<K, V>) -> bool {
+        self.missed.contains(&collection.place().node)
     }
 
     /// Reads that are not allowed: each is a defect of a function, which saw nothing there.

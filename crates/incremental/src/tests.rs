@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::{Derived, Footprint, Graph, Index, Input, Members};
+use crate::{Derived, Edits, Footprint, Graph, Index, Input, Members};
 
 /// Routes that resolve, and the number of classes.
 type Entity = (Vec<(u8, Option<u32>)>, usize);
@@ -360,4 +360,38 @@ fn indexes_tell_their_members() {
     let model = shop();
     assert_eq!(model.graph.get(&model.by_service, &1).as_deref(), Some(&Members::from_iter([2, 3])));
     assert_eq!(model.graph.len(&model.by_target), 4);
+}
+
+#[test]
+fn edits_are_taken_back_and_new_misses_are_told() {
+    let mut graph = Graph::new();
+    let prices = graph.input::<&str, i32>("prices");
+    let listed = graph.derive("listed", &prices, |_, _, price| Some(*price));
+    let orders = graph.input::<i32, &str>("orders");
+    let totals = graph.derive("totals", &orders, move |ctx, _, item: &&str| ctx.get(&listed, item).map(|it| *it));
+    graph.update(|batch| {
+        batch.set(&prices, "tea", 1);
+        batch.set(&orders, 1, "tea");
+    });
+
+    let mut edits = Edits::default();
+    let report = graph.update(|batch| {
+        edits = batch.note(|batch| {
+            batch.set(&orders, 1, "coffee");
+            batch.set(&orders, 1, "milk");
+            batch.set(&orders, 2, "tea");
+        });
+    });
+    assert!(report.missed(&listed) && report.missed(&prices) && !report.missed(&orders));
+    let report = graph.update(|batch| batch.set(&orders, 3, "tea"));
+    assert!(!report.missed(&prices), "nobody looked for it anew");
+
+    let report = graph.update(|batch| batch.take_back(edits));
+    assert_eq!(report.reran(&totals), [1, 2]);
+    assert_eq!(
+        graph.iter(&orders).into_iter().map(|(key, item)| (key, *item)).collect::<Vec<_>>(),
+        [(1, "tea"), (3, "tea")]
+    );
+    assert_eq!(graph.get(&totals, &1).as_deref(), Some(&1));
+    assert!(graph.verify().is_empty());
 }

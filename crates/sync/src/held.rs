@@ -32,6 +32,8 @@ pub(crate) struct Held {
     pub(crate) complete: bool,
     pub(crate) absent: bool,
     pub(crate) stale: Option<String>,
+    /// Whether the server that is followed has told of it.
+    pub(crate) told: bool,
     pub(crate) staged: Option<Staged>,
     pub(crate) pending: Changed,
 }
@@ -94,7 +96,7 @@ impl Held {
         changed.extend(staged.items.into_iter().map(|(key, item)| (key, Some(item))));
         changed.retain(|(key, item)| self.store(key, item.as_deref()));
         self.trim = staged.trim;
-        (self.complete, self.absent, self.stale) = (true, false, None);
+        (self.complete, self.absent, self.stale, self.told) = (true, false, None, true);
         changed
     }
 
@@ -108,7 +110,7 @@ impl Held {
     /// Empties the collection: its kind is not installed.
     pub(crate) fn vanish(&mut self) -> Changed {
         let (lineage, frontier) = (self.lineage.clone(), self.frontier.clone());
-        let held = std::mem::replace(self, Self { lineage, frontier, absent: true, ..Self::default() });
+        let held = std::mem::replace(self, Self { lineage, frontier, absent: true, told: true, ..Self::default() });
         held.entries.into_keys().map(|key| (key, None)).collect()
     }
 
@@ -117,9 +119,9 @@ impl Held {
         self.complete = false;
     }
 
-    /// Forgets what was received in part.
-    pub(crate) fn drop_unfinished(&mut self) {
-        self.staged = None;
+    /// Another stream begins: what was received in part is forgotten.
+    pub(crate) fn begin_stream(&mut self) {
+        (self.staged, self.told) = (None, false);
         self.pending.clear();
     }
 

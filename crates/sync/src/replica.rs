@@ -154,7 +154,7 @@ impl Replica {
 
     /// What is held, for the next connection. Half-received views and batches are dropped.
     pub fn cursors(&mut self) -> Vec<Cursor> {
-        self.collections.values_mut().for_each(Held::drop_unfinished);
+        self.collections.values_mut().for_each(Held::begin_stream);
         let names_items = self.mode == Mode::PerCommit;
         self.collections.iter().filter_map(|(id, held)| held.cursor(id, names_items)).collect()
     }
@@ -228,6 +228,12 @@ impl Replica {
     /// The collections whose source is in trouble, and why.
     pub fn stale(&self) -> impl Iterator<Item = (&CollectionId, &str)> {
         self.collections.iter().filter_map(|(id, held)| Some((id, held.stale.as_deref()?)))
+    }
+
+    /// The collections of which there may be more than is known, for nobody tells: their source is in trouble, or the
+    /// server that is followed has nothing to say of them yet.
+    pub fn doubtful(&self) -> impl Iterator<Item = &CollectionId> {
+        self.known().filter(|(_, held)| held.stale.is_some() || !held.told).map(|(id, _)| id)
     }
 
     /// The collections named so far.

@@ -15,6 +15,8 @@ pub(crate) enum Speaker {
     Reading(ObjectRef),
     /// A rule, of one key.
     Rule(Slot),
+    /// Whoever withholds what became of an object.
+    Withheld(ObjectRef),
     /// The last check.
     Gate,
     /// The gateways, of what is within an entity.

@@ -30,6 +30,8 @@ pub(crate) struct Inputs {
     pub services: Input<ObjectKey, Service>,
     /// Endpoints of Services: many, and changing all the time.
     pub slices: Input<ObjectKey, EndpointSlice>,
+    /// The same by Service.
+    pub slices_by_service: Index<ObjectKey, ObjectKey>,
     /// Secrets.
     pub secrets: Input<ObjectKey, Secret>,
     /// Which Secrets may hold a key pair.
@@ -90,6 +92,7 @@ impl Inputs {
     /// Adds them to a graph.
     pub(crate) fn new(graph: &mut Graph) -> Self {
         let grants = graph.input("reference grants");
+        let slices = graph.input_hot("endpoint slices");
         let tls_policies = graph.input("backend tls policies");
         let listener_sets = graph.input("listener sets");
         Self {
@@ -98,7 +101,9 @@ impl Inputs {
                 .index("grants by namespace", &grants, |key: &ObjectKey, _| vec![key.namespace.clone()]),
             claimants: graph.input("claimants"),
             services: graph.input("services"),
-            slices: graph.input_hot("endpoint slices"),
+            slices,
+            slices_by_service: graph
+                .index("slices by service", &slices, |_, slice: &EndpointSlice| slice.owner().into_iter().collect()),
             secrets: graph.input("secrets"),
             key_pairs: graph.input("possible key pairs"),
             authorities: graph.input("labelled authorities"),

@@ -38,6 +38,7 @@ mod store;
 mod tls;
 mod translator;
 mod upstream;
+mod withheld;
 
 pub use features::supported as supported_features;
 pub use output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};

@@ -64,6 +64,11 @@ impl Store {
         false
     }
 
+    /// The version of an object that is there.
+    pub(crate) fn version(&self, object: &ObjectRef) -> Option<&str> {
+        self.known(object)?.version.as_deref()
+    }
+
     fn forget(&mut self, at: &(u8, ObjectKey)) {
         if self.objects.get(at).is_some_and(|known| known.version.is_none() && known.entities.is_empty()) {
             self.objects.remove(at);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use silverback_incremental::{Graph, Report, Slot, Trace};
+use silverback_incremental::{Edits, Graph, Report, Slot, Trace};
 use silverback_kong::EntityKey;
 use silverback_model::{Digest, ObjectRef};
 
@@ -20,6 +20,7 @@ use crate::settings::Settings;
 use crate::source::Notes;
 use crate::status::ObjectStatus;
 use crate::store::Store;
+use crate::withheld::{self, Withheld};
 
 /// Translates objects to entities, incrementally. Replicas with equal settings that were told of equal objects, in
 /// whatever order and batches, hold equal entities.
@@ -34,6 +35,7 @@ pub struct Translator {
     told: Told,
     diagnostics: Diagnostics,
     statuses: BTreeMap<ObjectRef, Arc<ObjectStatus>>,
+    withheld: Withheld,
 }
 
 /// All there is to know about an object.
@@ -64,6 +66,7 @@ impl Translator {
             told: Told::default(),
             diagnostics: Diagnostics::default(),
             statuses: BTreeMap::new(),
+            withheld: Withheld::default(),
         }
     }
 
@@ -79,42 +82,107 @@ impl Translator {
 
     /// The same at a time, in minutes since 1970: authorities that have expired by then are left out.
     pub fn apply_at(&mut self, minute: u64, changes: Vec<ObjectChange>) -> Output {
+        self.apply_in_doubt(minute, changes, &BTreeSet::new())
+    }
+
+    /// The same while what is known of some kinds, e.g. `Service`, cannot be brought up to date. An object that newly
+    /// names what is not known there keeps having the effect it had, until that is known or there is no doubt any more:
+    /// what is missing may be there.
+    pub fn apply_in_doubt(&mut self, minute: u64, changes: Vec<ObjectChange>, doubtful: &BTreeSet<String>) -> Output {
         let mut touched = Touched::default();
+        let changes = self.withheld.join(changes);
+        let (altered, rest): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| !doubtful.is_empty() && self.is_altered(change));
+        // What is new first: others may begin to name it.
+        self.step(minute, rest, &mut touched);
+        for change in altered {
+            self.try_out(minute, change, doubtful, &mut touched);
+        }
+        self.tell_withheld(doubtful, &mut touched);
+        self.output(touched)
+    }
+
+    /// Whether it is of an object that has had an effect, and will.
+    fn is_altered(&self, change: &ObjectChange) -> bool {
+        change.content.is_some() && self.store.version(&change.object).is_some()
+    }
+
+    /// Takes a change, unless that leads to what is missing and may be there.
+    fn try_out(&mut self, minute: u64, change: ObjectChange, doubtful: &BTreeSet<String>, touched: &mut Touched) {
+        let before = self.store.version(&change.object).unwrap_or_default().to_owned();
+        let (report, edits) = self.step(minute, vec![change.clone()], touched);
+        if withheld::is_in_doubt(&self.inputs, &report, doubtful) {
+            let report = self.graph.update(|batch| batch.take_back(edits));
+            self.store.see(&ObjectChange { version: before, ..change.clone() });
+            self.take_over(&report, std::slice::from_ref(&change.object), touched);
+            self.withheld.keep(change);
+        }
+    }
+
+    fn tell_withheld(&mut self, doubtful: &BTreeSet<String>, touched: &mut Touched) {
+        for (object, note) in self.withheld.notes(doubtful) {
+            self.diagnostics.say(Speaker::Withheld(object), note.into_iter().collect(), &mut touched.objects);
+        }
+    }
+
+    /// Whether the effect of some objects is that of an earlier version, which another translator may not know.
+    pub fn withholds(&self) -> bool {
+        !self.withheld.is_empty()
+    }
+
+    /// Takes changes into the graph, and over what comes of them.
+    fn step(&mut self, minute: u64, changes: Vec<ObjectChange>, touched: &mut Touched) -> (Report, Edits) {
         let mut renewed: Vec<ObjectRef> = Vec::new();
         let (inputs, store, diagnostics) = (self.inputs, &mut self.store, &mut self.diagnostics);
         let told = &mut self.told;
         let passed = minute != self.minute;
         self.minute = minute;
+        let mut edits = Edits::default();
         let report = self.graph.update(|batch| {
             if passed {
                 batch.set(&inputs.minute, (), minute);
             }
-            for change in changes {
-                let Some(taken) = take_change(&inputs, batch, &change) else { continue };
-                let notes = taken.err().map(|error| undecodable(&change.object, &error)).or(told.take(&change));
-                let reading = Speaker::Reading(change.object.clone());
-                diagnostics.say(reading, notes.into_iter().collect(), &mut touched.objects);
-                if store.see(&change) {
-                    renewed.push(change.object);
+            edits = batch.note(|batch| {
+                for change in changes {
+                    let Some(taken) = take_change(&inputs, batch, &change) else { continue };
+                    let notes = taken.err().map(|error| undecodable(&change.object, &error)).or(told.take(&change));
+                    let reading = Speaker::Reading(change.object.clone());
+                    diagnostics.say(reading, notes.into_iter().collect(), &mut touched.objects);
+                    if store.see(&change) {
+                        renewed.push(change.object);
+                    }
                 }
-            }
+            });
         });
+        self.take_over(&report, &renewed, touched);
+        (report, edits)
+    }
+
+    /// Takes over what came of a batch, in which objects got other versions.
+    fn take_over(&mut self, report: &Report, renewed: &[ObjectRef], touched: &mut Touched) {
         debug_assert!(report.faults().is_empty(), "{:?}", report.faults());
+        let mut entities = BTreeSet::new();
         let released = self.gate.open(&mut self.store.entities);
-        self.collect(&report, &mut touched);
-        let (notes, moved) = self.gate.close(&mut self.store.entities, &touched.entities, released);
+        self.collect(report, &mut entities, &mut touched.objects);
+        let (notes, moved) = self.gate.close(&mut self.store.entities, &entities, released);
         self.diagnostics.say(Speaker::Gate, notes.0, &mut touched.objects);
-        touched.entities.extend(moved);
-        for object in &renewed {
+        entities.extend(moved);
+        for object in renewed {
             // Entities that stayed the same: only their provenance is other.
-            let entities = self.store.entities_of(object).iter();
-            touched.entities.extend(entities.filter(|key| self.store.entities.contains_key(*key)).cloned());
+            let of_object = self.store.entities_of(object).iter();
+            entities.extend(of_object.filter(|key| self.store.entities.contains_key(*key)).cloned());
         }
-        for key in self.told.concerned(&touched.entities) {
+        for key in self.told.concerned(&entities) {
             let notes = self.told.notes(&key, self.store.shown(&key).as_deref());
             self.diagnostics.say(Speaker::Feedback(key), notes.0, &mut touched.objects);
         }
-        let statuses = self.take_statuses(&report);
+        touched.entities.append(&mut entities);
+        self.take_statuses(report, &mut touched.statuses);
+        touched.reran += report.runs();
+    }
+
+    /// What is other now than before.
+    fn output(&self, touched: Touched) -> Output {
         let with_entity = |key: EntityKey| {
             let entity = self.store.shown(&key);
             (key, entity)
@@ -124,15 +192,15 @@ impl Translator {
             (object, all)
         };
         Output {
-            statuses,
+            statuses: touched.statuses.into_iter().collect(),
             changed: touched.entities.into_iter().map(with_entity).collect(),
             diagnostics: touched.objects.into_iter().map(with_diagnostics).collect(),
-            reran: report.runs(),
+            reran: touched.reran,
         }
     }
 
     /// Takes over what the graph changed.
-    fn collect(&mut self, report: &Report, touched: &mut Touched) {
+    fn collect(&mut self, report: &Report, entities: &mut BTreeSet<EntityKey>, objects: &mut BTreeSet<ObjectRef>) {
         let outputs = self.outputs;
         let mut said: Vec<(Slot, Notes)> = Vec::new();
         macro_rules! notes_of {
@@ -178,13 +246,13 @@ impl Translator {
             }),
         );
         for (slot, notes) in said {
-            self.diagnostics.say(Speaker::Rule(slot), notes.0, &mut touched.objects);
+            self.diagnostics.say(Speaker::Rule(slot), notes.0, objects);
         }
-        touched.entities.extend(self.store.replace(&given));
+        entities.extend(self.store.replace(&given));
     }
 
     /// Takes over the statuses that the graph changed.
-    fn take_statuses(&mut self, report: &Report) -> Vec<(ObjectRef, Option<Arc<ObjectStatus>>)> {
+    fn take_statuses(&mut self, report: &Report, touched: &mut BTreeMap<ObjectRef, Option<Arc<ObjectStatus>>>) {
         let statuses = self.outputs.statuses;
         let object = |kind: &str, key| ObjectRef::new(format!("{kind}.{GROUP}"), key);
         let mut changed = BTreeMap::new();
@@ -209,7 +277,7 @@ impl Translator {
                 None => self.statuses.remove(object),
             };
         }
-        changed.into_iter().collect()
+        touched.extend(changed);
     }
 
     /// All entities, in the order of their keys. Made on demand.
@@ -266,7 +334,7 @@ impl Translator {
         let graph = self.graph.footprint();
         let graph = graph.slots + graph.readers + graph.reads + graph.memberships;
         let rest = [self.store.footprint(), self.gate.footprint(), self.diagnostics.footprint(), self.statuses.len()];
-        graph + rest.iter().sum::<usize>() + self.told.footprint()
+        graph + rest.iter().sum::<usize>() + self.told.footprint() + self.withheld.footprint()
     }
 }
 
@@ -275,6 +343,8 @@ impl Translator {
 struct Touched {
     entities: BTreeSet<EntityKey>,
     objects: BTreeSet<ObjectRef>,
+    statuses: BTreeMap<ObjectRef, Option<Arc<ObjectStatus>>>,
+    reran: usize,
 }
 
 fn undecodable(object: &ObjectRef, error: &serde_json::Error) -> Diagnostic {

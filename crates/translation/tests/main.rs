@@ -18,4 +18,5 @@ mod programs;
 mod refused;
 mod reruns;
 mod statuses;
+mod withheld;
 mod world;

@@ -138,7 +138,8 @@ impl Pipeline {
         let changes = std::mem::take(&mut self.waiting).into_iter().map(object_change).collect();
         let started = std::time::Instant::now();
         let mut translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
-        let output = translator.apply_at(minute, changes);
+        let doubtful = replica.doubtful().map(|collection| collection.kind.clone()).collect();
+        let output = translator.apply_in_doubt(minute, changes, &doubtful);
         drop(translator);
         self.metrics.seconds.observe(started.elapsed().as_secs_f64());
         self.metrics.translations.inc();
@@ -153,13 +154,18 @@ impl Pipeline {
         self.keep_statuses(&output);
         self.generation.0 += 1;
         let version = Version::from_counter(self.generation.0);
-        let inputs = Inputs {
+        let translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inputs = Inputs {
             settings: self.settings,
             software: silverback_service::VERSION.to_owned(),
-            feedback: self.translator.lock().unwrap_or_else(PoisonError::into_inner).feedback(),
+            feedback: translator.feedback(),
             minute,
             ..replica.inputs()
         };
+        if translator.withholds() {
+            inputs.digests.clear(); // it was made from earlier versions as well
+        }
+        drop(translator);
         let changed = output.changed.len();
         let (generation, expressions, fail_open) = (self.generation, self.expressions, self.fail_open);
         let changed_at = self.changed_at.take().filter(|_| changed > 0);
@@ -292,5 +298,65 @@ mod tests {
         state.date(at(300));
         state.apply(&id, Change::Upsert(consumer("c", 4)));
         assert_eq!(commit(&mut state).changed_at, None, "nothing is different");
+    }
+
+    fn ingress(service: &str, version: u64) -> Item {
+        let backend = json!({ "service": { "name": service, "port": { "number": 80 } } });
+        let path = json!({ "path": "/", "pathType": "Prefix", "backend": backend });
+        let object = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": { "name": "shop", "namespace": "shop" },
+            "spec": { "ingressClassName": "kong", "rules": [{ "http": { "paths": [path] } }] },
+        });
+        Item::new(ObjectKey::new("shop", "shop"), Version::from_counter(version), object.to_string())
+    }
+
+    fn service(version: u64) -> Item {
+        let metadata = json!({ "name": "shop", "namespace": "shop" });
+        let object = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": { "ports": [{ "port": 80 }] },
+        });
+        Item::new(ObjectKey::new("shop", "shop"), Version::from_counter(version), object.to_string())
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_collection_in_doubt_takes_nothing_away() {
+        let (ingresses, services) = (CollectionId::all("Ingress.networking.k8s.io"), CollectionId::all("Service"));
+        let watcher = || Publisher::new(Lineage("l".into()), Digest::default(), [ingresses.clone(), services.clone()]);
+        let list = |items, version| Change::Replace { items, version: Version::from_counter(version) };
+        let mut state = watcher();
+        state.apply(&ingresses, list(vec![ingress("shop", 1)], 1));
+        state.apply(&services, list(vec![service(1)], 1));
+        let mut replica = Replica::new(Mode::PerCollection);
+        let subscriber = state.subscribe(replica.cursors());
+        let metrics = Metrics::register(&silverback_service::metrics::Metrics::default());
+        let mut pipeline = Pipeline::new(Settings::default(), metrics);
+        let mut commit = |state: &mut Publisher, subscriber, replica: &mut Replica| {
+            while let Some(frame) = state.next_frame(subscriber) {
+                if let Received::Deltas(deltas) = replica.receive(frame).unwrap() {
+                    pipeline.take(1, deltas, &Traces::default(), replica);
+                }
+            }
+            pipeline.publisher().read(|publisher| publisher.commit().cloned()).unwrap()
+        };
+        let whole = commit(&mut state, subscriber, &mut replica);
+        assert!(!whole.inputs.digests.is_empty());
+
+        // Its watcher cannot follow Services; another one that starts has nothing to say of them.
+        state.apply(&services, Change::Stale("403".into()));
+        state.apply(&ingresses, Change::Upsert(ingress("cart", 2)));
+        let stale = commit(&mut state, subscriber, &mut replica);
+        assert_eq!(stale.content, whole.content);
+        assert!(stale.inputs.digests.is_empty(), "it is not what these objects make");
+        let mut other = watcher();
+        other.apply(&ingresses, list(vec![ingress("cart", 3)], 3));
+        let subscriber = other.subscribe(replica.cursors());
+        let silent = commit(&mut other, subscriber, &mut replica);
+        assert_eq!((silent.content, silent.inputs.digests.len()), (whole.content, 0));
+        assert!(replica.is_whole());
+
+        other.apply(&services, list(vec![service(1)], 3));
+        let known = commit(&mut other, subscriber, &mut replica);
+        assert_ne!(known.content, whole.content, "there is no cart");
+        assert!(!known.inputs.digests.is_empty());
     }
 }

@@ -103,9 +103,6 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
     let authorities = authorities::add(graph, &scope);
     scope.known = Some(Known { listening, trusted: authorities.trusted });
 
-    let slices_by_service =
-        graph.index("slices by service", &inputs.slices, |_, slice| slice.owner().into_iter().collect());
-
     let claims = claims::add(graph, &scope);
     let services = ServiceClaims::new(graph, claims);
 
@@ -146,7 +143,7 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
     let at = scope;
     let upstreams = graph.group("upstreams", &plans_by_host, move |ctx, _, names| {
         let plans: Vec<Arc<Plan>> = names.iter().filter_map(|name| ctx.get(&plans, name)).collect();
-        upstream::product(&plans, &slices_by_service, &at.view(ctx))
+        upstream::product(&plans, &inputs.slices_by_service, &at.view(ctx))
     });
 
     let outputs = Outputs {
