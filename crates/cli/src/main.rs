@@ -5,6 +5,7 @@ mod demo;
 mod dial;
 mod explain;
 mod kic_table;
+mod metrics_table;
 mod render;
 mod run;
 mod single;
@@ -51,6 +52,9 @@ enum Command {
     /// Print the table of the Kong Ingress Controller's flags and what becomes of them here.
     #[command(hide = true)]
     KicFlags,
+    /// Print the table of all metrics.
+    #[command(hide = true)]
+    Metrics,
     /// Print the version as JSON.
     Version,
 }
@@ -81,6 +85,10 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::KicFlags => {
             print!("{}", kic_table::markdown(&Cli::command()));
+            ExitCode::SUCCESS
+        }
+        Command::Metrics => {
+            print!("{}", metrics_table::markdown());
             ExitCode::SUCCESS
         }
         Command::Version => {

@@ -11,6 +11,7 @@ use silverback_isolation::{Config, Piece};
 use silverback_kong::{EntityKey, Rendered};
 use silverback_model::{Commit, Traces, rules};
 use silverback_service::Context;
+use silverback_service::metrics::Metrics;
 use silverback_service::streaming::Following;
 use silverback_sync::client::{Event, Follower};
 use silverback_sync::{Delta, Received};
@@ -91,19 +92,24 @@ impl Configs {
     }
 }
 
+/// Registers what is counted of configurations.
+pub(crate) fn register(metrics: &Metrics, configs: &Configs) {
+    metrics.register(
+        "silverback_pusher_commits_refused",
+        "configurations that had not seen all that the last one was made from",
+        configs.refused.clone(),
+    );
+    metrics.register(
+        "silverback_pusher_commits_contradicting",
+        "configurations that differ from one made from the same objects: anything but 0 is a defect",
+        configs.contradictions.clone(),
+    );
+}
+
 /// Follows until dropped; readiness names what is missing.
 pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Arc<Desired>>>, context: &Context) {
     let mut configs = Configs::default();
-    context.metrics.register(
-        "silverback_pusher_commits_refused",
-        "Configurations that had not seen all that the last one was made from",
-        configs.refused.clone(),
-    );
-    context.metrics.register(
-        "silverback_pusher_commits_contradicting",
-        "Configurations that differ from one made from the same objects",
-        configs.contradictions.clone(),
-    );
+    register(&context.metrics, &configs);
     let mut following = Following::register(&context.metrics, "pusher");
     let mut traces = Traces::default();
     let mut lost = String::new();

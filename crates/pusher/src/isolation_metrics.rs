@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     result: &'static str,
 }
@@ -34,27 +34,27 @@ impl IsolationMetrics {
         };
         metrics.register(
             "silverback_isolation_quarantined_entities",
-            "Entities that are left out because all gateways refuse them",
+            "entities that are left out because all gateways refuse them",
             this.quarantined.clone(),
         );
         metrics.register(
             "silverback_isolation_verdicts",
-            "What all answering gateways together said of configurations, by result",
+            "what all gateways that answer said of a configuration: `taken`, `refused`, `refused_unnamed` (without naming what)",
             this.verdicts.clone(),
         );
         metrics.register(
             "silverback_last_good_config_writes",
-            "Attempts to keep the last good configuration durably, by result",
+            "attempts to keep the last good configuration durably: `kept`, `failed`",
             this.writes.clone(),
         );
         metrics.register(
             "silverback_last_good_config_accepted_timestamp_seconds",
-            "When gateways last accepted a configuration, as unix time",
+            "when gateways last accepted a configuration, as unix time",
             this.accepted.clone(),
         );
         metrics.register(
             "silverback_last_good_config_kept_timestamp_seconds",
-            "When the last good configuration was last kept durably, as unix time",
+            "when the last good configuration was last kept durably, as unix time",
             this.kept.clone(),
         );
         this

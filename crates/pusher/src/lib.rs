@@ -141,6 +141,14 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
     Ok(())
 }
 
+/// Registers all that a pusher counts, to be described: nothing is counted there.
+pub fn describe_metrics(metrics: &silverback_service::metrics::Metrics) {
+    metrics::Metrics::register(metrics);
+    isolation_metrics::IsolationMetrics::register(metrics);
+    follow::register(metrics, &follow::Configs::default());
+    silverback_service::streaming::Following::register(metrics, "pusher");
+}
+
 fn lease_name(args: &ElectionArgs) -> anyhow::Result<LeaseName> {
     let from_pod = std::env::var("POD_NAMESPACE").ok().or_else(|| std::fs::read_to_string(POD_NAMESPACE_FILE).ok());
     let naming = Naming {

@@ -18,7 +18,7 @@ use silverback_service::metrics::PlainCounter;
 /// As the Kong Ingress Controller labels a push that goes to a gateway without a database.
 const PROTOCOL: &str = "db-less";
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 struct Push {
     dataplane: Arc<str>,
     protocol: &'static str,
@@ -26,25 +26,25 @@ struct Push {
     failure_reason: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 struct Ended {
     dataplane: Arc<str>,
     protocol: &'static str,
     success: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Dataplane {
     dataplane: Arc<str>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 struct Failure {
     dataplane: Arc<str>,
     cause: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 struct Holds {
     dataplane: Arc<str>,
     hash: String,
@@ -125,65 +125,68 @@ impl Metrics {
         let name = |last: &str| format!("ingress_controller_configuration_push_{last}");
         metrics.register(
             &name("count"),
-            "Pushes that ended, by result, failures of the network included",
+            "pushes that ended; `failure_reason` is empty, `conflict` (refused), `network` or `other`",
             self.pushes.clone(),
         );
-        metrics.register(&name("duration_milliseconds"), "Time a push took", self.milliseconds.clone());
-        metrics.register(&name("size"), "Bytes of the last push", self.size.clone());
+        metrics.register(&name("duration_milliseconds"), "time a push took", self.milliseconds.clone());
+        metrics.register(&name("size"), "bytes of the last push", self.size.clone());
         let last_successful = self.last_successful.clone();
-        metrics.register(&name("last_successful"), "When the last push succeeded, as unix time", last_successful);
+        metrics.register(&name("last_successful"), "when the last push succeeded, as unix time", last_successful);
         metrics.register(
             &name("broken_resource_count"),
-            "Entities that the last push was refused for",
+            "entities that the last push was refused for",
             self.broken.clone(),
         );
     }
 
     fn register_gateways(&self, metrics: &silverback_service::metrics::Metrics) {
         let name = |last: &str| format!("silverback_gateway_{last}");
-        metrics.register(&name("in_sync"), "Whether a gateway holds the configuration it should", self.in_sync.clone());
+        metrics.register(&name("in_sync"), "1 while the gateway's hash is the expected one", self.in_sync.clone());
+        metrics.register(&name("config_hash"), "1 for the hash the gateway told last", self.hash.clone());
         metrics.register(
-            &name("config_hash"),
-            "The configuration_hash a gateway told last, as a label",
-            self.hash.clone(),
+            &name("generation"),
+            "generation the gateway holds; `silverback_pusher_generation` is the wanted one",
+            self.generation.clone(),
         );
-        metrics.register(&name("generation"), "Generation a gateway holds", self.generation.clone());
         metrics.register_seconds(
             &name("lag"),
-            "From a change in Kubernetes, as the watcher learned of it, until a gateway had it",
+            "from a change in Kubernetes, as the watcher learned of it, until the gateway had it; from its arrival at the \
+             pusher for what came with a whole view",
             self.lag.clone(),
         );
         metrics.register_seconds(
             &name("behind_since_timestamp"),
-            "Since when a gateway lacks a change, as unix time; 0 when it lacks none",
+            "since when the gateway lacks a change, as unix time; 0 when it lacks none",
             self.behind_since.clone(),
         );
-        metrics.register(&name("consecutive_failures"), "Failures since the last success", self.failures.clone());
+        metrics.register(&name("consecutive_failures"), "failures since the last success", self.failures.clone());
         metrics.register(
             &name("failed_requests"),
-            "Requests to a gateway that failed, reads and pushes, by cause",
+            "requests that failed, reads and pushes: `unreachable`, `tls`, `timeout`, `cut`, `rejected`, `too_large`, \
+             `media_type`, `busy`, `denied`, `status`, `answer`",
             self.failed.clone(),
         );
         metrics.register(
             &name("error"),
-            "1 for the cause of what went wrong last, until it goes right",
+            "1 for the cause of what went wrong last, until it goes right; `drift` besides: it took one configuration and \
+             reports another",
             self.error.clone(),
         );
     }
 
     fn register_election(&self, metrics: &silverback_service::metrics::Metrics) {
         let name = |last: &str| format!("silverback_pusher_{last}");
-        metrics.register(&name("generation"), "Generation that gateways should hold", self.wanted.clone());
-        metrics.register(&name("leading"), "Whether this replica pushes", self.leading.clone());
+        metrics.register(&name("generation"), "generation that gateways should hold", self.wanted.clone());
+        metrics.register(&name("leading"), "1 while this replica pushes", self.leading.clone());
         metrics.register(
             &name("epoch"),
             "resourceVersion of the Lease write that began this leadership; 0 without",
             self.epoch.clone(),
         );
-        metrics.register(&name("lease_transitions"), "How often the Lease's holder changed", self.transitions.clone());
+        metrics.register(&name("lease_transitions"), "how often the Lease's holder changed", self.transitions.clone());
         metrics.register(
             &name("election_trouble"),
-            "Whether the Lease cannot be read or written",
+            "1 while the Lease cannot be read or written",
             self.trouble.clone(),
         );
     }

@@ -3,27 +3,25 @@
 //! Breaches of the streaming rules are counted under the names that `Lost::label` gives them; anything but zero for
 //! `mismatch`, `torn_commit`, `went_back` or results that are `different` is a defect.
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
 use silverback_sync::client::{Event, Follower};
-use silverback_sync::{SharedPublisher, Tally};
+use silverback_sync::{Publisher, SharedPublisher, Tally};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Measure, Metrics};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Cause {
     cause: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct View {
     view: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     result: &'static str,
 }
@@ -44,17 +42,18 @@ impl Following {
     pub fn register(metrics: &Metrics, service: &str) -> Self {
         let this = Self::default();
         let name = |what| format!("silverback_{service}_stream_{what}");
-        metrics.register(&name("losses"), "Streams that ended, by cause", this.losses.clone());
+        metrics.register(&name("losses"), "streams that ended, and looks at servers that led to none: `unresolved`, `nobody`, `unreachable`, `ended`, `behind`; \
+             anything else broke a rule of streaming and is a defect", this.losses.clone());
         metrics.register(
             &name("views"),
-            "Collections received when a stream began: whole, or what differs from what was held",
+            "collections received when a stream began: whole, or what differs from what was held",
             this.views.clone(),
         );
-        metrics.register(&name("items"), "Objects or entities received", this.items.clone());
-        metrics.register(&name("bytes"), "Size of what was received, before compression", this.bytes.clone());
+        metrics.register(&name("items"), "objects or entities received", this.items.clone());
+        metrics.register(&name("bytes"), "size of what was received, before compression", this.bytes.clone());
         metrics.register(
             &name("comparisons"),
-            "Times that another server had the same objects, and whether it made the same of them",
+            "times that another server had the same objects, and whether it made the same of them",
             this.comparisons.clone(),
         );
         this
@@ -82,34 +81,14 @@ impl Following {
 }
 
 /// Shows how many consumers a service has, and what the slowest costs, at each scrape.
-pub fn serving(metrics: &Metrics, service: &'static str, publisher: SharedPublisher) {
-    metrics.register_collector(Serving { service, publisher });
-}
-
-struct Serving {
-    service: &'static str,
-    publisher: SharedPublisher,
-}
-
-impl std::fmt::Debug for Serving {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Serving").field("service", &self.service).finish_non_exhaustive()
-    }
-}
-
-impl Collector for Serving {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let (subscribers, backlog) =
-            self.publisher.read(|publisher| (publisher.subscribers(), publisher.largest_backlog().total()));
-        let gauges = [
-            ("subscribers", "Consumers that follow this service", subscribers),
-            ("backlog_keys", "Keys that wait for the slowest consumer", backlog),
-        ];
-        for (what, help, value) in gauges {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            let name = format!("silverback_{}_{what}", self.service);
-            gauge.encode(encoder.encode_descriptor(&name, help, None, gauge.metric_type())?)?;
-        }
-        Ok(())
-    }
+pub fn serving(metrics: &Metrics, service: &str, publisher: &SharedPublisher) {
+    let measure = |what: fn(&Publisher) -> usize| {
+        let publisher = publisher.clone();
+        Measure(move || publisher.read(what))
+    };
+    let name = |what| format!("silverback_{service}_{what}");
+    let subscribers = measure(Publisher::subscribers);
+    metrics.register(&name("subscribers"), "consumers that follow this service", subscribers);
+    let backlog = measure(|publisher| publisher.largest_backlog().total());
+    metrics.register(&name("backlog_keys"), "keys that wait for the slowest consumer", backlog);
 }

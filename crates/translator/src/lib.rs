@@ -43,7 +43,7 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
         name: "silverback.v1.Config",
     };
     let publisher = pipeline.publisher();
-    streaming::serving(&context.metrics, "translator", publisher.clone());
+    streaming::serving(&context.metrics, "translator", &publisher);
     let served = server.serve(&context, |routes| {
         routes.add_service(ConfigServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES));
     });
@@ -59,6 +59,14 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
         () = follow(follower, pipeline, &context) => Ok(()),
         () = drained => Ok(()),
     }
+}
+
+/// Registers all that a translator counts, to be described: nothing is counted there.
+pub fn describe_metrics(metrics: &silverback_service::metrics::Metrics) {
+    let counted = pipeline::Metrics::register(metrics);
+    let publisher = Pipeline::new(silverback_translation::Settings::default(), counted).publisher();
+    streaming::serving(metrics, "translator", &publisher);
+    Following::register(metrics, "translator");
 }
 
 /// The one task that owns the replica and the derived configuration.

@@ -41,24 +41,24 @@ impl Metrics {
         };
         metrics.register(
             "silverback_translator_translations",
-            "Steps of the state that were translated",
+            "steps of the state that were translated",
             this.translations.clone(),
         );
         metrics.register_seconds(
             "silverback_translator_translation",
-            "Time one step took to translate",
+            "time one step took to translate",
             this.seconds.clone(),
         );
         metrics.register(
             "silverback_translator_derivations",
-            "Derivations that ran: the work translation did",
+            "derivations that ran: the work translation did",
             this.reran.clone(),
         );
-        metrics.register("silverback_translator_generation", "Generation of the last commit", this.generation.clone());
-        metrics.register("silverback_translator_entities", "Entities of the configuration", this.entities.clone());
+        metrics.register("silverback_translator_generation", "generation of the last commit", this.generation.clone());
+        metrics.register("silverback_translator_entities", "entities of the configuration", this.entities.clone());
         metrics.register(
             "silverback_translator_broken_objects",
-            "Objects that could not be translated in full",
+            "objects that could not be translated in full",
             this.broken.clone(),
         );
         this

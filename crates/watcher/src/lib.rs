@@ -52,7 +52,8 @@ pub async fn run(cluster: ClusterArgs, args: WatcherArgs, context: Context) -> a
         let counters = metrics::Counters::register(&context.metrics);
         let shutdown = context.shutdown.clone();
         let source = kubernetes::KubernetesSource::new(cluster, publisher.clone(), settings, counters, shutdown);
-        metrics::register_held(&context.metrics, publisher.clone(), Some(source.closure().clone()));
+        let closure = source.closure().clone();
+        metrics::register_pending(&context.metrics, move || closure.pending());
         serve(&args, &context, publisher, kinds, async {
             source.run().await;
             Ok(())
@@ -61,7 +62,6 @@ pub async fn run(cluster: ClusterArgs, args: WatcherArgs, context: Context) -> a
     } else {
         let lineage = Lineage(format!("folder-{:016x}", rand::random::<u64>()));
         let publisher = publisher(lineage, kinds.iter().map(|kind| CollectionId::all(kind.id.as_str())));
-        metrics::register_held(&context.metrics, publisher.clone(), None);
         let source = folder::FolderSource {
             paths: args.from.clone(),
             publisher: publisher.clone(),
@@ -70,6 +70,15 @@ pub async fn run(cluster: ClusterArgs, args: WatcherArgs, context: Context) -> a
         };
         serve(&args, &context, publisher, kinds, source.run()).await
     }
+}
+
+/// Registers all that a watcher counts, to be described: nothing is counted there.
+pub fn describe_metrics(metrics: &silverback_service::metrics::Metrics) {
+    let publisher = publisher(Lineage(String::new()), std::iter::empty());
+    metrics::Counters::register(metrics);
+    metrics::register_held(metrics, &publisher);
+    metrics::register_pending(metrics, || 0);
+    streaming::serving(metrics, "watcher", &publisher);
 }
 
 fn publisher(lineage: Lineage, collections: impl Iterator<Item = CollectionId>) -> SharedPublisher {
@@ -83,7 +92,8 @@ async fn serve(
     kinds: Arc<[&'static Kind]>,
     source: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
-    streaming::serving(&context.metrics, "watcher", publisher.clone());
+    metrics::register_held(&context.metrics, &publisher);
+    streaming::serving(&context.metrics, "watcher", &publisher);
     let service = state_service::StateService { publisher: publisher.clone(), kinds };
     let server =
         GrpcServer { flag: "--watcher-bind-address", listen: args.watcher_bind_address, name: "silverback.v1.State" };

@@ -1,26 +1,22 @@
 //! What the watcher counts, under names in Prometheus' conventions.
 
-use std::fmt;
-
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use silverback_model::CollectionId;
-use silverback_service::metrics::Metrics;
+use silverback_service::metrics::{Measure, Measures, Metrics};
 use silverback_sync::{CollectionView, SharedPublisher};
 
-use crate::kubernetes::{Cause, Closure};
+use crate::kubernetes::Cause;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
     kind: String,
     namespace: String,
     cause: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Collected {
     kind: String,
     namespace: String,
@@ -38,10 +34,16 @@ impl Counters {
         let this = Self::default();
         metrics.register(
             "silverback_watcher_relists",
-            "Times a collection was listed from the start, by cause",
+            "lists from the start: `start`, `expired` (410), `went_back` and `history` (etcd was restored), `behind` (a \
+             consumer had seen more), `broken` (the list before broke off), `not_streamed` (the server does not stream \
+             lists)",
             this.relists.clone(),
         );
-        metrics.register("silverback_watcher_watch_restarts", "Watches that ended, by cause", this.ended.clone());
+        metrics.register(
+            "silverback_watcher_watch_restarts",
+            "watches that ended: `ended` (by the server, about every five minutes), `broken`, `silent`, `refused`",
+            this.ended.clone(),
+        );
         this
     }
 
@@ -60,79 +62,36 @@ fn labels(collection: &CollectionId, cause: &'static str) -> Labels {
     Labels { kind: collection.kind.clone(), namespace: collection.namespace.clone(), cause }
 }
 
-/// Looks at the collections when metrics are asked for, so that nothing need be counted along.
-#[derive(Clone)]
-struct Held {
-    publisher: SharedPublisher,
-    closure: Option<Closure>,
+/// Registers what is held now, looked up at each scrape.
+pub(crate) fn register_held(metrics: &Metrics, publisher: &SharedPublisher) {
+    let measure = |of: fn(&CollectionView<'_>) -> usize| {
+        let publisher = publisher.clone();
+        Measures::new(move || {
+            publisher.read(|publisher| publisher.collections().map(|(id, view)| (collected(id), of(&view))).collect())
+        })
+    };
+    metrics.register("silverback_watcher_objects", "objects held", measure(|view| view.items.len()));
+    metrics.register(
+        "silverback_watcher_object_bytes",
+        "bytes of their bodies, trimmed",
+        measure(|view| view.items.values().map(|item| item.body.len()).sum()),
+    );
+    metrics.register(
+        "silverback_watcher_stale",
+        "1 while the collection cannot be brought up to date; its state is kept, `/readyz` says why",
+        measure(|view| usize::from(view.stale.is_some())),
+    );
 }
 
-/// Registers what is held now. The closure is there for clusters only.
-pub(crate) fn register_held(metrics: &Metrics, publisher: SharedPublisher, closure: Option<Closure>) {
-    metrics.register_collector(Held { publisher, closure });
+/// Registers how many names wait to be looked up: of a cluster only, since a folder is read whole.
+pub(crate) fn register_pending(metrics: &Metrics, pending: impl Fn() -> usize + Send + Sync + 'static) {
+    metrics.register(
+        "silverback_watcher_pending_names",
+        "Secrets and ConfigMaps that are named and were not looked up yet; the objects that name them wait",
+        Measure(pending),
+    );
 }
 
-type Measure = fn(&CollectionView<'_>) -> i64;
-
-const MEASURES: [(&str, &str, Measure); 3] = [
-    ("silverback_watcher_objects", "Objects held", |view| count(view.items.len())),
-    ("silverback_watcher_object_bytes", "Bytes of the objects held, trimmed", |view| {
-        count(view.items.values().map(|item| item.body.len()).sum())
-    }),
-    ("silverback_watcher_stale", "Whether a collection cannot be brought up to date right now", |view| {
-        i64::from(view.stale.is_some())
-    }),
-];
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-impl Collector for Held {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for (name, help, measure) in MEASURES {
-            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            self.publisher
-                .read(|publisher| {
-                    Gauges(
-                        publisher
-                            .collections()
-                            .map(|(id, view)| {
-                                (Collected { kind: id.kind.clone(), namespace: id.namespace.clone() }, measure(&view))
-                            })
-                            .collect(),
-                    )
-                })
-                .encode(gauge)?;
-        }
-        if let Some(closure) = &self.closure {
-            let help = "Secrets and ConfigMaps that are named and were not looked up yet";
-            let gauge = prometheus_client::metrics::gauge::ConstGauge::new(count(closure.pending()));
-            gauge.encode(encoder.encode_descriptor(
-                "silverback_watcher_pending_names",
-                help,
-                None,
-                MetricType::Gauge,
-            )?)?;
-        }
-        Ok(())
-    }
-}
-
-struct Gauges(Vec<(Collected, i64)>);
-
-impl Gauges {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        for (labels, value) in &self.0 {
-            let gauge = prometheus_client::metrics::gauge::ConstGauge::new(*value);
-            gauge.encode(encoder.encode_family(labels)?)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Held")
-    }
+fn collected(collection: &CollectionId) -> Collected {
+    Collected { kind: collection.kind.clone(), namespace: collection.namespace.clone() }
 }
