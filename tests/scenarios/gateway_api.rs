@@ -14,7 +14,7 @@ use crate::story::{Cluster, Gateways, Ports, SOON, Service, channel, endpoints, 
 const GROUP: &str = "gateway.networking.k8s.io";
 
 /// The folder of a bundle's definitions; none where it is not at hand.
-fn bundle(name: &str) -> Option<PathBuf> {
+pub(crate) fn bundle(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let shared = std::env::var_os("SILVERBACK_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
     let folder = shared.join("crds").join(name);

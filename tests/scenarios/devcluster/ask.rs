@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, WARNING};
 use http::{Method, Request};
 use kube::client::Body;
 use serde_json::Value;
@@ -112,6 +112,12 @@ impl Case {
             .body(Body::from(body.into_bytes()))?;
         let response = client.send(request).await.with_context(|| self.request())?;
         let code = response.status().as_u16();
+        let warned: Vec<String> = response
+            .headers()
+            .get_all(WARNING)
+            .iter()
+            .filter_map(|text| Some(text.to_str().ok()?.to_owned()))
+            .collect();
         let bytes = response.into_body().collect_bytes().await?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let answer: Value = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()));
@@ -124,6 +130,13 @@ impl Case {
         for pointer in &self.shows {
             let found = answer.pointer(pointer).map_or_else(|| "absent".to_owned(), ToString::to_string);
             said.push_str(&format!(", {pointer} {found}"));
+        }
+        // What is not done must be named.
+        if code == 501 || (code == 415 && self.differs.is_some()) {
+            said.push_str(&answer["message"].as_str().map(|message| format!(" {message:?}")).unwrap_or_default());
+        }
+        for warning in warned {
+            said.push_str(&format!(", warns {}", warning.trim_start_matches("299 - ")));
         }
         Ok(format!("{code} {said}"))
     }

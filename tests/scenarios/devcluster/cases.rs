@@ -79,8 +79,7 @@ fn discovery() -> Vec<Case> {
         Case::get("a group that is not there", "/apis/nothing.example.com"),
         Case::get("a kind that is not there", "/api/v1/namespaces/parity/nothings"),
         Case::get("a version that is not there", "/apis/networking.k8s.io/v1beta9/ingresses"),
-        Case::get("the schema of everything", "/openapi/v2")
-            .differing("no schemas are published: use --validate=false"),
+        Case::get("the schema of everything", "/openapi/v2").differing("says what is not done: use --validate=false"),
     ]
 }
 
@@ -216,7 +215,7 @@ fn patching() -> Vec<Case> {
         Case::patch("by operations that do not fit", "json", &at(MAPS, "a"), operations("/data/nothing/x")),
         Case::patch("by no operations", "json", &at(MAPS, "a"), json!({ "a": 1 })),
         Case::patch("in a form nobody knows", "application/json", &at(MAPS, "a"), json!({})),
-        Case::post("a service", SERVICES, service).showing(&["/spec/ports/1/port"]),
+        Case::post("a service", SERVICES, service).showing(&["/spec/ports/1/port"]).differing("says what is not done"),
         Case::patch("merged strategically", "strategic-merge", &at(SERVICES, "w"), ports).showing(&[
             "/spec/ports/0/targetPort",
             "/spec/ports/0/name",
@@ -326,24 +325,59 @@ fn deleting() -> Vec<Case> {
     ]
 }
 
+/// A definition that asks for what an API server does by itself.
+fn demanding() -> Value {
+    let schema = json!({
+        "type": "object", "properties": { "spec": { "type": "object", "required": ["size"], "properties": {
+            "size": { "type": "integer", "default": 1 } }, "x-kubernetes-validations": [{ "rule": "self.size > 0" }] } },
+    });
+    let mut definition = with(definition(), "/metadata/name", "gadgets.parity.example.com".into());
+    definition["spec"]["names"] = json!({ "kind": "Gadget", "plural": "gadgets" });
+    definition["spec"]["versions"] =
+        json!([{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } }]);
+    definition
+}
+
 fn not_done() -> Vec<Case> {
+    const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    const SAYS: &str = "says what is not done";
     let review = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {
         "resourceAttributes": { "verb": "get", "resource": "secrets" } } });
+    let owner = json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "gone" }]);
+    let owned = with(map("owned"), "/metadata/ownerReferences", owner);
+    let mut converted = with(demanding(), "/metadata/name", "gizmos.parity.example.com".into());
+    converted["spec"]["names"] = json!({ "kind": "Gizmo", "plural": "gizmos" });
+    converted["spec"]["conversion"] = json!({ "strategy": "Webhook", "webhook": {
+        "conversionReviewVersions": ["v1"], "clientConfig": { "url": "https://127.0.0.1:1/convert" } } });
+    let mut service = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "plain" } });
+    service["spec"] = json!({ "ports": [{ "port": 80 }] });
+    let watch = "/api/v1/watch/namespaces/parity/configmaps?timeoutSeconds=1&labelSelector=app%3Da";
+    let wrong = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "wrong" }, "unknown": 1 });
     vec![
         Case::patch("server-side apply", "apply", &format!("{MAPS}/applied?fieldManager=x"), map("applied"))
-            .differing("says what is not done"),
-        Case::post("validation of fields", &format!("{MAPS}?fieldValidation=Strict"), map("validated"))
-            .differing("says what is not done"),
-        Case::delete("garbage collection", &at(MAPS, "validated"))
+            .differing(SAYS),
+        Case::post("validation of fields", &format!("{MAPS}?fieldValidation=Strict"), map("validated")).differing(SAYS),
+        Case::post("warnings of fields", &format!("{MAPS}?fieldValidation=Warn"), wrong).differing(SAYS),
+        Case::post("fields that are let be", &format!("{MAPS}?fieldValidation=Ignore"), map("ignored")),
+        Case::post("schema, defaults and CEL rules", DEFINITIONS, demanding()).differing(SAYS),
+        Case::post("conversion of versions", &format!("{DEFINITIONS}?dryRun=All"), converted).differing(SAYS),
+        Case::post("defaults of a service", &format!("{SERVICES}?dryRun=All"), service)
+            .showing(&["/spec/type", "/spec/ports/0/protocol"])
+            .differing(SAYS),
+        Case::post("an owner", &format!("{MAPS}?dryRun=All"), owned).differing(SAYS),
+        Case::delete("garbage collection", &at(MAPS, "ignored"))
             .body(json!({ "propagationPolicy": "Foreground" }))
-            .differing("says what is not done"),
+            .differing(SAYS),
+        Case::delete("garbage collection as it was asked for once", &at(MAPS, "ignored"))
+            .body(json!({ "orphanDependents": true }))
+            .differing(SAYS),
         Case::post("may I?", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
             .differing("says what is not done: everybody may do everything"),
-        Case::get(
-            "a watch by path",
-            "/api/v1/watch/namespaces/parity/configmaps?timeoutSeconds=1&labelSelector=app%3Da",
-        )
-        .differing("says what is not done"),
-        Case::get("kinds of workloads", "/api/v1/namespaces/parity/pods").differing("nothing runs here"),
+        Case::get("a watch by path", watch).differing(SAYS),
+        Case::get("kinds of workloads", "/api/v1/namespaces/parity/pods").differing(SAYS),
+        Case::get("logs", "/api/v1/namespaces/parity/pods/p/log").differing(SAYS),
+        Case::get("deployments", "/apis/apps/v1/namespaces/parity/deployments").differing(SAYS),
+        Case::get("roles", "/apis/rbac.authorization.k8s.io/v1/namespaces/parity/roles").differing(SAYS),
+        Case::get("the schema of a group", "/openapi/v3/apis/coordination.k8s.io/v1?x=1").differing(SAYS),
     ]
 }

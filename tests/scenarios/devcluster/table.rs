@@ -24,8 +24,10 @@ Codes, reasons and shapes are compared, and the fields that are named. Where the
 why.
 
 Objects are kept as they are written: nothing is defaulted, held against a schema or CEL rules, or collected when its owner
-goes, and a deleted namespace is gone at once with all that is in it. No controllers run. Requests in protobuf, which some of
-`kubectl create`'s subcommands send, are answered 415; `kubectl apply --validate=false` works for everything served.
+goes. A write that would have any of this happen is done and says in a `Warning` header, which `kubectl` shows, what is not;
+what is asked for by name is answered 501 or 415. A deleted namespace is gone at once with all that is in it. No controllers
+run. Requests in protobuf, which some of `kubectl create`'s subcommands send, are answered 415; `kubectl apply
+--validate=false` works for everything served.
 ";
 
 /// A client for a kubeconfig's text, which takes the first answer.

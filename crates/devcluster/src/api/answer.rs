@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::discovery;
 use super::failure::{Failure, Outcome};
 use super::forms;
+use super::gaps;
 use super::kinds::Kind;
 use super::read::Page;
 use super::request::{Form, Listing, Request, Target};
@@ -25,13 +26,21 @@ const PATCHES: &str = "application/json-patch+json, application/merge-patch+json
 /// What a request is answered with.
 pub(crate) enum Answer {
     Text(StatusCode, Bytes),
-    Json { status: StatusCode, media: &'static str, body: Value },
+    Json { status: StatusCode, media: &'static str, body: Value, warnings: Vec<String> },
     Stream(mpsc::Receiver<Bytes>),
 }
 
 impl Answer {
     fn ok(body: Value) -> Self {
-        Self::Json { status: StatusCode::OK, media: JSON, body }
+        Self::Json { status: StatusCode::OK, media: JSON, body, warnings: Vec::new() }
+    }
+
+    /// With texts of `Warning` headers.
+    fn warning(mut self, told: Vec<String>) -> Self {
+        if let Self::Json { warnings, .. } = &mut self {
+            *warnings = told;
+        }
+        self
     }
 }
 
@@ -42,11 +51,13 @@ pub(crate) async fn answer(shared: &Arc<Shared>, request: &Request) -> Outcome<A
     match path {
         "healthz" | "livez" | "readyz" if read => return Ok(Answer::Text(StatusCode::OK, Bytes::from_static(b"ok"))),
         "version" if read => return Ok(Answer::ok(discovery::version())),
+        // Clients that ask for schemas show texts, and nothing of a Status.
+        _ if path == "openapi" || path.starts_with("openapi/") => {
+            return Ok(Answer::Text(StatusCode::NOT_IMPLEMENTED, Bytes::from_static(gaps::NO_SCHEMAS.as_bytes())));
+        }
         _ => {}
     }
-    if path.starts_with("api/v1/watch/") || path.split('/').nth(3) == Some("watch") {
-        return Err(Failure::not_done("watches by path; ask for ?watch=1"));
-    }
+    gaps::path(path)?;
     let Some(target) = Target::parse(path) else {
         return if read { discover(shared, path, request) } else { Err(Failure::no_path()) };
     };
@@ -67,7 +78,7 @@ fn discover(shared: &Shared, path: &str, request: &Request) -> Outcome<Answer> {
     let parts: Vec<&str> = path.split('/').collect();
     if form == Form::Discovery && parts.len() == 1 && matches!(path, "api" | "apis") {
         let body = discovery::aggregated(&shared.kinds(), path == "api");
-        return Ok(Answer::Json { status: StatusCode::OK, media: discovery::AGGREGATED, body });
+        return Ok(Answer::Json { status: StatusCode::OK, media: discovery::AGGREGATED, body, warnings: Vec::new() });
     }
     if path.is_empty() {
         return Ok(Answer::ok(
@@ -117,7 +128,7 @@ impl Call<'_> {
     /// The object in the form that was asked for.
     fn show(&self, status: StatusCode, object: &Value) -> Outcome<Answer> {
         let body = forms::one(object, &self.kind, &self.target.version, self.form()?, now().as_second());
-        Ok(Answer::Json { status, media: JSON, body })
+        Ok(Answer::Json { status, media: JSON, body, warnings: Vec::new() })
     }
 
     fn get(&self) -> Outcome<Answer> {
@@ -136,6 +147,10 @@ impl Call<'_> {
         Selection::parse(query.get("labelSelector"), &fields, self.kind.plural == "secrets")
     }
 
+    fn page<'s>(&'s self, selection: &'s Selection, listing: &'s Listing) -> Page<'s> {
+        Page { kind: &self.kind, version: &self.target.version, namespace: &self.target.namespace, selection, listing }
+    }
+
     fn list(self) -> Outcome<Answer> {
         let (form, selection, listing) = (self.form()?, self.selection()?, Listing::parse(&self.request.query)?);
         if listing.watch {
@@ -145,21 +160,11 @@ impl Call<'_> {
             let watch = Watch { shared, client, kind, version, namespace, selection, listing, form };
             return watch.start().map(Answer::Stream);
         }
-        let page = Page {
-            kind: &self.kind,
-            version: &self.target.version,
-            namespace: &self.target.namespace,
-            selection: &selection,
-            listing: &listing,
-        };
-        page.read(&self.shared.store(), form, now().as_second()).map(Answer::ok)
+        self.page(&selection, &listing).read(&self.shared.store(), form, now().as_second()).map(Answer::ok)
     }
 
     /// Whether nothing is to be kept.
     fn is_dry(&self) -> Outcome<bool> {
-        if self.request.query.get("fieldValidation") == "Strict" {
-            return Err(Failure::not_done("the validation of fields (fieldValidation=Strict); use --validate=false"));
-        }
         match self.request.query.get("dryRun") {
             "" => Ok(false),
             "All" => Ok(true),
@@ -184,22 +189,33 @@ impl Call<'_> {
                 serde_saphyr::from_str(text).map_err(|error| unreadable(&error))
             }
             other => Err(Failure::unsupported(format!(
-                "{other} is not read here: only application/json and application/yaml are"
+                "this development cluster reads application/json and application/yaml, and does not do {other}: write a \
+                 manifest and use kubectl apply --validate=false -f FILE"
             ))),
         }
     }
 
+    /// What this write goes without; refused where it asks for that by name.
+    fn gaps(&self, object: &Value) -> Outcome<Vec<String>> {
+        let query = &self.request.query;
+        gaps::write(&self.kind, query, object)?;
+        Ok(gaps::warnings(&self.kind, &self.request.method, query, object))
+    }
+
     fn create(&self) -> Outcome<Answer> {
         let (body, dry) = (self.body()?, self.is_dry()?);
+        let warnings = self.gaps(&body)?;
         let created = self.shared.write(|store| write::create(store, self.place(), body, &stamp(), dry))?;
-        self.show(StatusCode::CREATED, &created)
+        Ok(self.show(StatusCode::CREATED, &created)?.warning(warnings))
     }
 
     fn update(&self) -> Outcome<Answer> {
         let (body, dry) = (self.body()?, self.is_dry()?);
+        let warnings = self.gaps(&body)?;
         let updated = self.shared.write(|store| write::update(store, self.place(), self.part(), body, &stamp(), dry));
         let (object, created) = updated?;
-        self.show(if created { StatusCode::CREATED } else { StatusCode::OK }, &object)
+        let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+        Ok(self.show(status, &object)?.warning(warnings))
     }
 
     fn patch(&self) -> Outcome<Answer> {
@@ -221,30 +237,28 @@ impl Call<'_> {
         let dry = self.is_dry()?;
         let patch: Value = serde_json::from_slice(&self.request.body)
             .map_err(|error| Failure::bad_request(format!("the patch cannot be read: {error}")))?;
-        let change = |object: &mut Value| match media {
-            "application/json-patch+json" => json_patch(object, patch),
-            "application/merge-patch+json" => {
-                json_patch::merge(object, &patch);
-                Ok(())
+        let mut warnings = Vec::new();
+        let change = |object: &mut Value| {
+            match media {
+                "application/json-patch+json" => json_patch(object, patch)?,
+                "application/merge-patch+json" => json_patch::merge(object, &patch),
+                _ => strategic::merge(object, &patch, &self.kind.kind).map_err(|directive| {
+                    Failure::not_done(&format!("the directive {directive} of strategic merge patches"))
+                })?,
             }
-            _ => strategic::merge(object, &patch, &self.kind.kind).map_err(|directive| {
-                Failure::not_done(&format!("the directive {directive} of strategic merge patches"))
-            }),
+            warnings = self.gaps(object)?;
+            Ok(())
         };
         let patched =
             self.shared.write(|store| write::patch(store, self.place(), self.part(), change, &stamp(), dry))?;
-        self.show(StatusCode::OK, &patched)
+        Ok(self.show(StatusCode::OK, &patched)?.warning(warnings))
     }
 
     /// Options of a deletion, from the body and the query.
     fn deletion(&self) -> Outcome<(Preconditions, bool)> {
         let body = if self.request.body.is_empty() { json!({}) } else { self.body()? };
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let asked = text(&body["propagationPolicy"]);
-        let policy = asked.unwrap_or_else(|| self.request.query.get("propagationPolicy").to_owned());
-        if !matches!(policy.as_str(), "" | "Background") {
-            return Err(Failure::not_done(&format!("garbage collection (propagationPolicy={policy})")));
-        }
+        gaps::deletion(&self.request.query, &body)?;
         let dry = self.is_dry()? || body["dryRun"].as_array().is_some_and(|dry| !dry.is_empty());
         let wanted = &body["preconditions"];
         Ok((Preconditions { uid: text(&wanted["uid"]), version: text(&wanted["resourceVersion"]) }, dry))
@@ -270,13 +284,7 @@ impl Call<'_> {
         let (wanted, dry) = self.deletion()?;
         let selection = self.selection()?;
         let listing = Listing::parse(&self.request.query)?;
-        let page = Page {
-            kind: &self.kind,
-            version: &self.target.version,
-            namespace: &self.target.namespace,
-            selection: &selection,
-            listing: &listing,
-        };
+        let page = self.page(&selection, &listing);
         let form = self.form()?;
         self.shared.write(|store| {
             let doomed = page.read(store, Form::Plain, 0)?;

@@ -35,10 +35,6 @@ pub(crate) struct Kind {
     pub(crate) columns: Vec<Column>,
 }
 
-/// Resources of kinds that are served to nobody but are asked for by name; the answer says so.
-pub(crate) const NOT_SERVED: [&str; 4] =
-    ["authorization.k8s.io", "authentication.k8s.io", "admissionregistration.k8s.io", "apiregistration.k8s.io"];
-
 impl Kind {
     /// `plural.group`: the name of its collection in the store, and of its definition.
     pub(crate) fn id(&self) -> String {
@@ -52,6 +48,11 @@ impl Kind {
 
     pub(crate) fn serves(&self, version: &str) -> bool {
         self.versions.iter().any(|served| served == version)
+    }
+
+    /// It is CustomResourceDefinition.
+    pub(crate) fn defines_kinds(&self) -> bool {
+        self.plural == "customresourcedefinitions" && self.group == "apiextensions.k8s.io"
     }
 
     /// `metadata.generation` counts changes of what is wished for.

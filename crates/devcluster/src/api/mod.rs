@@ -22,6 +22,7 @@ mod discovery;
 mod failure;
 mod faults;
 mod forms;
+mod gaps;
 mod jsonpath;
 mod kinds;
 mod read;
@@ -46,6 +47,8 @@ pub use faults::{Effect, Faults};
 pub use settings::Settings;
 
 use crate::listener::Listener;
+use crate::query::Query;
+use failure::Failure;
 use server::Server;
 use shared::{Shared, stamp};
 use write::{Part, Place};
@@ -149,6 +152,8 @@ impl ApiHandle {
         };
         let name = text("/metadata/name");
         let place = Place { kind: &kind, version: &version, namespace: &namespace, name: &name };
+        let told = |failure: &Failure| format!("{what}: {}", failure.object()["message"].as_str().unwrap_or_default());
+        gaps::write(&kind, &Query::parse(""), &object).map_err(|failure| told(&failure))?;
         let written = self.shared.write(|store| match store.get(&kind.id(), &(namespace.clone(), name.clone())) {
             None => write::create(store, place, object, &stamp(), false),
             Some(current) => {
@@ -157,8 +162,7 @@ impl ApiHandle {
                 write::update(store, place, Part::Main, object, &stamp(), false).map(|(object, _)| object)
             }
         });
-        let written = written
-            .map_err(|failure| format!("{what}: {}", failure.object()["message"].as_str().unwrap_or_default()))?;
+        let written = written.map_err(|failure| told(&failure))?;
         Ok(written["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default())
     }
 

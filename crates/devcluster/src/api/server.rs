@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -70,7 +70,13 @@ async fn respond(shared: Arc<Shared>, request: http::Request<Incoming>) -> Resul
 fn written(answer: Answer) -> Response<Content> {
     match answer {
         Answer::Text(status, text) => response(status, "text/plain; charset=utf-8", Content::Whole(Some(text))),
-        Answer::Json { status, media, body } => response(status, media, Content::Whole(Some(body.to_string().into()))),
+        Answer::Json { status, media, body, warnings } => {
+            let mut response = response(status, media, Content::Whole(Some(body.to_string().into())));
+            // 299 is a warning that lasts, and a hyphen stands for who warns, as at an API server.
+            let values = warnings.iter().filter_map(|text| HeaderValue::try_from(format!("299 - \"{text}\"")).ok());
+            response.headers_mut().extend(values.map(|value| (header::WARNING, value)));
+            response
+        }
         Answer::Stream(lines) => response(StatusCode::OK, "application/json", Content::Lines(lines)),
     }
 }
@@ -87,7 +93,7 @@ fn refused(failure: &Failure) -> Response<Content> {
 fn response(status: StatusCode, media: &'static str, body: Content) -> Response<Content> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     response
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::failure::{Failure, Outcome};
 use super::faults::Faults;
+use super::gaps;
 use super::kinds::{self, Kind};
 use super::request::Target;
 use super::settings::Settings;
@@ -77,8 +78,8 @@ impl Shared {
         let (group, plural) = (target.group.as_str(), target.plural.as_str());
         let kind = BUILT_IN.iter().find(|kind| kind.group == group && kind.plural == plural).cloned();
         let kind = kind.or_else(|| self.defined(&format!("{plural}.{group}")));
-        if kinds::NOT_SERVED.contains(&group) {
-            return Err(Failure::not_done(&format!("{group} (every client may do everything)")));
+        if kind.is_none() {
+            gaps::kind(group, plural)?;
         }
         kind.filter(|kind| kind.serves(&target.version)).ok_or_else(Failure::no_path)
     }

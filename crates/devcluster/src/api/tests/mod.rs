@@ -169,7 +169,7 @@ async fn what_a_definition_declares_is_served_and_goes_with_it() {
     assert!(api.put(toy.clone()).unwrap_err().contains("serves no such kind"));
     let mut converting = definition.clone();
     converting["spec"]["conversion"] = json!({ "strategy": "Webhook" });
-    assert!(api.put(converting).unwrap_err().contains("does not convert"));
+    assert!(api.put(converting).unwrap_err().contains("conversion between versions"));
     api.put(definition).unwrap();
     api.put(toy).unwrap();
     assert_eq!(Asked::get(&api, "a", "/apis/x.io/v1/toys/ball").await.status().await.0, 200);
