@@ -11,6 +11,11 @@ use crate::values::Listen;
 use crate::{Context, admin::bind, hops};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Longest time a connection lasts, so that certificates and authorities that were rotated in are in force everywhere by
+/// then, for people's clients, too. The services' own streams end before: each is a connection of its own.
+const CONNECTION_AGE: Duration = Duration::from_secs(40 * 60);
+/// How long calls on a connection of that age may take to end.
+const CONNECTION_GRACE: Duration = Duration::from_secs(10);
 /// How long calls in flight may take to end once the process is to stop.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -46,7 +51,7 @@ impl GrpcServer<'_> {
         let mut routes = RoutesBuilder::default();
         routes.add_service(health).add_service(reflection);
         add(&mut routes);
-        let server = Server::builder().http2_keepalive_interval(Some(KEEP_ALIVE)).add_routes(routes.routes());
+        let server = builder(CONNECTION_AGE, CONNECTION_GRACE).add_routes(routes.routes());
         let stop = context.shutdown.clone().cancelled_owned();
         let server = async {
             match context.hops.files() {
@@ -66,6 +71,11 @@ impl GrpcServer<'_> {
     }
 }
 
+/// A server whose connections live no longer than this.
+fn builder(age: Duration, grace: Duration) -> Server {
+    Server::builder().http2_keepalive_interval(Some(KEEP_ALIVE)).max_connection_age(age).max_connection_age_grace(grace)
+}
+
 async fn report_health(reporter: HealthReporter, service: String, context: Context) {
     let mut changed = context.readiness.changed();
     loop {
@@ -83,5 +93,32 @@ async fn report_health(reporter: HealthReporter, service: String, context: Conte
             result = changed.changed() => if result.is_err() { return },
             () = context.shutdown.cancelled() => (),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio_stream::wrappers::TcpListenerStream;
+    use tonic::transport::Endpoint;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_call_outlives_its_connection_and_no_connection_its_age() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (_reporter, health) = tonic_health::server::health_reporter();
+        let short = Duration::from_millis(100);
+        let server = builder(short, short).add_service(health);
+        let server = tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+        let mut watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+        // A watch of health has no end of its own.
+        let ended = async { while let Ok(Some(_)) = watch.message().await {} };
+        tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the connection does not end");
+        server.abort();
     }
 }

@@ -16,7 +16,7 @@ use crate::{Publisher, SubscriberId};
 /// Largest request: cursors that name every entity of a configuration, 16 bytes each.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 /// A stream that lived this long, give or take a fifth, resumes at any server, so that consumers spread over those that
-/// were added since.
+/// were added since, and over a new connection, with the certificates of that time.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// A publisher behind a lock that is held for one step at a time, never across an await.
