@@ -1,5 +1,6 @@
 //! One change is followed as one trace, from the event that told of it to the hash that a gateway reports.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,13 +9,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{Tra
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use silverback_test_support::{Authority, eventually, free_ports};
+use silverback_devcluster::gateway::{GatewayHandle, On};
+use silverback_test_support::{Authority, Pair, eventually, free_port};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
-use crate::story::{Folder, Gateways, Ports, SOON, Service, backend, endpoints, ingress, listen, service};
+use crate::story::{Folder, Gateways, Ports, SOON, Service, backend, endpoints, ingress, listen, routes_to, service};
 
 /// A span, and the service it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,9 +128,7 @@ async fn a_change_is_one_trace_from_the_event_to_the_gateways_hash() -> anyhow::
     gateways.route_to(&[backend("default", "shop", "/shop", &["10.1.0.2"])]).await?;
 
     for gateway in &gateways.0 {
-        let post = gateway.posts().last().cloned().context("nothing was pushed")?;
-        let header = post.headers.get("traceparent").context("the push has no traceparent")?.to_str()?.to_owned();
-        let (trace, pushed) = parse(&header)?;
+        let (trace, pushed) = last_push(gateway)?;
         let hash = gateway.hash();
         eventually("every stage of the change is in its trace", SOON, async || {
             follow(&collector.trace(&trace), &pushed, &hash).map_err(|error| format!("{error:#}"))
@@ -136,14 +136,44 @@ async fn a_change_is_one_trace_from_the_event_to_the_gateways_hash() -> anyhow::
         .await?;
     }
     ensure!(collector.len() >= 8, "only {} spans", collector.len());
+
+    // What one gateway takes change by change while another hangs, comes to that one in one push, which names them all.
+    let (slow, quick) = (&gateways.0[0], &gateways.0[1]);
+    slow.faults().hang(On::Posts);
+    let mut changes = BTreeSet::new();
+    for address in ["10.1.0.3", "10.1.0.4", "10.1.0.5"] {
+        folder
+            .write("shop.yaml", &[service("shop"), endpoints("shop", &[address]), ingress("kong", "shop", "/shop")])?;
+        routes_to(quick, &[backend("default", "shop", "/shop", &[address])]).await?;
+        changes.insert(last_push(quick)?.0);
+    }
+    slow.faults().release();
+    routes_to(slow, &[backend("default", "shop", "/shop", &["10.1.0.5"])]).await?;
+    let (trace, pushed) = last_push(slow)?;
+    let push = eventually("the push of many changes is told of", SOON, async || {
+        let spans = collector.trace(&trace);
+        spans.into_iter().find(|span| span.id == pushed).ok_or_else(|| "not yet".to_owned())
+    })
+    .await?;
+    let told: BTreeSet<_> = push.links.iter().cloned().chain([trace]).collect();
+    // The first may have been in flight, and taken by itself.
+    let missing = changes.difference(&told).count();
+    ensure!(missing <= 1 && told.len() >= 2, "{push:?} does not name all of {changes:?}");
+    ensure!(push.note("http.request.method") == "POST", "{push:?} is no call");
     Ok(())
+}
+
+/// Trace and span of what a gateway was sent last.
+fn last_push(gateway: &GatewayHandle) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    let post = gateway.posts().last().cloned().context("nothing was pushed")?;
+    parse(post.headers.get("traceparent").context("the push has no traceparent")?.to_str()?)
 }
 
 /// Follows a trace back from the hash that proved a push to the event it began with.
 fn follow(spans: &[Span], pushed: &[u8], hash: &str) -> anyhow::Result<()> {
     let verify = spans.iter().find(|span| span.name == "verify" && span.parent == pushed);
     let verify = verify.with_context(|| format!("no hash proved the push: {spans:#?}"))?;
-    ensure!(verify.note("hash") == hash, "{verify:?} is not of {hash}");
+    ensure!(verify.note("silverback.hash") == hash, "{verify:?} is not of {hash}");
     let mut at = verify;
     for (name, service) in [
         ("push", "silverback-pusher"),
@@ -174,7 +204,7 @@ async fn traces_are_sent_to_a_collector_that_a_named_authority_signed() -> anyho
     // The one is of OpenTelemetry, the other says what the system's authorities are.
     for variable in ["OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE"] {
         let before = collector.len();
-        let [port] = free_ports()?;
+        let port = free_port()?;
         let args = [
             listen("watcher", port),
             format!("--from={}", folder.path()),
@@ -187,4 +217,42 @@ async fn traces_are_sent_to_a_collector_that_a_named_authority_signed() -> anyho
         .await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_collector_may_want_a_certificate_and_is_missed_where_there_is_none() -> anyhow::Result<()> {
+    let (folder, authority) = (Folder::shop(&["10.1.0.1"])?, Authority::new()?);
+    let Pair { certificate, key } = authority.service("127.0.0.1")?;
+    let clients = Certificate::from_pem(&authority.certificate);
+    let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).client_ca_root(clients);
+    let (collector, address) = Collector::start(Server::builder().tls_config(tls)?).await?;
+    let files = tempfile::tempdir()?;
+    let Pair { certificate, key } = authority.service("a watcher")?;
+    let file = |name: &str, text: &str| -> anyhow::Result<String> {
+        let path = files.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    };
+    let [ca, cert, key] =
+        [file("ca.crt", &authority.certificate)?, file("tls.crt", &certificate)?, file("tls.key", &key)?];
+    let args = |port| {
+        [listen("watcher", port), format!("--from={}", folder.path()), format!("--otlp-endpoint=https://{address}")]
+            .to_vec()
+    };
+    let soon = ("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let trusted = ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.as_str());
+    let identity =
+        [("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", cert.as_str()), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key.as_str())];
+
+    let _certified = Service::with_env("watcher", &args(free_port()?), &[&[soon, trusted][..], &identity].concat())?;
+    eventually("the watcher's spans come over TLS", SOON, async || match collector.len() {
+        0 => Err("none came".to_owned()),
+        _ => Ok(()),
+    })
+    .await?;
+
+    // Without a certificate it works on, and says what is missing.
+    let stranger = Service::with_env("watcher", &args(free_port()?), &[soon, trusted])?;
+    stranger.process.wait_for_line("traces cannot be sent", SOON).await?;
+    stranger.is_ready().await
 }

@@ -283,7 +283,7 @@ impl Task {
     }
 
     fn read_hash(&mut self) -> BoxFuture<'static, Answer> {
-        self.verify = Stage::of("verify", &self.pushed);
+        self.verify = Stage::call("verify", &self.pushed);
         let client = Arc::clone(&self.client);
         async move { Answer::Hash(client.status().await.map(|status| status.hash)) }.boxed()
     }
@@ -291,9 +291,11 @@ impl Task {
     fn push(&mut self) -> Option<BoxFuture<'static, Answer>> {
         let target = Arc::clone(self.target.as_ref()?);
         let traces = std::mem::take(&mut self.traces);
-        let mut stage = Stage::of("push", &traces);
-        stage.note("gateway", self.client.gateway());
-        stage.note("generation", target.generation);
+        let mut stage = Stage::call("push", &traces);
+        stage.note("http.request.method", "POST");
+        stage.note("silverback.gateway", self.client.gateway());
+        stage.count("silverback.generation", target.generation.0);
+        stage.count("http.request.body.size", target.body.len());
         let headers = target.headers(stage.traces().first().map(str::to_owned));
         let (started, at) = (Instant::now(), SystemTime::now());
         self.sent = Some(Sent { target: Arc::clone(&target), started, at, stage, traces });
@@ -356,8 +358,9 @@ impl Task {
     /// Ends the way of the changes that were pushed last.
     fn verified(&mut self, hash: crate::ConfigHash) {
         let mut stage = std::mem::take(&mut self.verify);
-        stage.note("gateway", self.client.gateway());
-        stage.note("hash", hash);
+        stage.note("http.request.method", "GET");
+        stage.note("silverback.gateway", self.client.gateway());
+        stage.note("silverback.hash", hash);
         if self.last_push.as_ref().is_some_and(|push| push.hash != hash) {
             stage.fail("the gateway reports another hash than that of the push");
         }
@@ -375,13 +378,14 @@ impl Task {
         let took = started.elapsed();
         let (hash, bytes) = (target.body.hash(), target.body.len());
         if matches!(result, PushResult::Loaded | PushResult::Unchanged) {
-            stage.note("hash", hash);
+            stage.note("silverback.hash", hash);
             self.pushed = stage.traces();
             let epoch = target.epoch.as_ref().map(ToString::to_string);
             tracing::info!(gateway = %self.client.gateway(), generation = %target.generation, epoch, %hash, bytes,
                 took_ms = took.as_millis(), ?result, "pushed");
         }
         if !matches!(result, PushResult::Loaded | PushResult::Unchanged) {
+            stage.note("error.type", cause.map_or("given_up", Cause::kind));
             stage.fail(match &result {
                 PushResult::Failed(cause) => cause,
                 PushResult::GivenUp => "the permission to push ended",

@@ -45,8 +45,8 @@ pub struct CommonArgs {
     #[arg(long, env = "CONTROLLER_PORT_OFFSET", default_value_t = 0, value_name = "N", help_heading = "Process")]
     pub port_offset: u16,
 
-    /// Where traces go, over OTLP/gRPC, e.g. http://collector:4317; no traces where it is empty. The variables of the
-    /// OpenTelemetry SDK count, too, e.g. OTEL_TRACES_SAMPLER.
+    /// Where traces go, over OTLP/gRPC, e.g. http://collector:4317; no traces where it is empty. The variables of
+    /// OpenTelemetry count, too, e.g. OTEL_TRACES_SAMPLER, and OTEL_EXPORTER_OTLP_CERTIFICATE for https.
     #[arg(
         long,
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -1,12 +1,10 @@
 //! Logs and traces of the process.
 
+mod otlp;
+
 use std::io::IsTerminal;
 
-use anyhow::Context as _;
-use opentelemetry_otlp::{WithExportConfig, WithTonicConfig};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tonic::transport::{Certificate, ClientTlsConfig};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -38,7 +36,7 @@ pub fn init(common: &CommonArgs) -> anyhow::Result<Telemetry> {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", common.log_level)).map_err(|error| {
         anyhow::anyhow!("--log-level {:?}: {error}; use trace, debug, info, warn or error", common.log_level)
     })?;
-    let provider = tracer_provider(common)?;
+    let provider = otlp::tracer_provider(&common.otlp_endpoint)?;
     if let Some(provider) = &provider {
         opentelemetry::global::set_tracer_provider(provider.clone());
         silverback_trace::enable();
@@ -53,38 +51,4 @@ pub fn init(common: &CommonArgs) -> anyhow::Result<Telemetry> {
     let _ = tracing_subscriber::registry().with(lines).try_init();
     common.kic_flags.warn();
     Ok(Telemetry(provider))
-}
-
-fn tracer_provider(common: &CommonArgs) -> anyhow::Result<Option<SdkTracerProvider>> {
-    if common.otlp_endpoint.is_empty() {
-        return Ok(None);
-    }
-    let mut exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(&common.otlp_endpoint);
-    if common.otlp_endpoint.starts_with("https://") {
-        exporter = exporter.with_tls_config(collector_tls()?);
-    }
-    let exporter =
-        exporter.build().with_context(|| format!("--otlp-endpoint {}: cannot be used", common.otlp_endpoint))?;
-    let resource = match std::env::var_os("OTEL_SERVICE_NAME") {
-        Some(_) => Resource::builder(), // which reads it
-        None => Resource::builder().with_service_name(program()),
-    };
-    Ok(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build()))
-}
-
-/// Whom to trust to be the collector: the authorities in the file that a variable of the OpenTelemetry specification
-/// names, else those of the system, which are also what `SSL_CERT_FILE` says.
-fn collector_tls() -> anyhow::Result<ClientTlsConfig> {
-    let named = ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]
-        .into_iter()
-        .find_map(|name| Some((name, std::env::var_os(name).filter(|path| !path.is_empty())?)));
-    let Some((name, path)) = named else { return Ok(ClientTlsConfig::new().with_native_roots()) };
-    let pem = std::fs::read(&path).with_context(|| format!("{name}: {} cannot be read", path.display()))?;
-    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
-}
-
-/// Name of the binary, e.g. `silverback-watcher`.
-fn program() -> String {
-    let path = std::env::current_exe().unwrap_or_default();
-    path.file_name().map_or_else(|| "silverback".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::global::{self, BoxedSpan};
 use opentelemetry::trace::{
-    Link, Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+    Link, Span, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer,
 };
 use opentelemetry::{Context, KeyValue};
 use silverback_model::Traces;
@@ -26,29 +27,45 @@ pub struct Stage(Option<BoxedSpan>);
 impl Stage {
     /// Where a change begins its way.
     pub fn first(name: &'static str) -> Self {
-        Self::start(name, &Context::new(), Vec::new())
+        Self::start(SpanBuilder::from_name(name), &Context::new())
     }
 
     /// A stage of changes that others handled before: a child of the first, linked to those coalesced into it. Nothing
     /// where none of them was sampled.
     pub fn of(name: &'static str, traces: &Traces) -> Self {
-        let Some(parent) = traces.first().and_then(parse) else { return Self(None) };
-        let links = traces.linked().filter_map(parse).map(|context| Link::new(context, Vec::new(), 0));
-        Self::start(name, &Context::new().with_remote_span_context(parent), links.collect())
+        Self::follow(SpanBuilder::from_name(name), traces)
     }
 
-    fn start(name: &'static str, parent: &Context, links: Vec<Link>) -> Self {
+    /// The same for a stage that is a call to another system, which it may hand its `traceparent`.
+    pub fn call(name: &'static str, traces: &Traces) -> Self {
+        Self::follow(SpanBuilder::from_name(name).with_kind(SpanKind::Client), traces)
+    }
+
+    fn follow(builder: SpanBuilder, traces: &Traces) -> Self {
+        let Some(parent) = traces.first().and_then(parse) else { return Self(None) };
+        let links = traces.linked().filter_map(parse).map(|context| Link::new(context, Vec::new(), 0));
+        Self::start(builder.with_links(links.collect()), &Context::new().with_remote_span_context(parent))
+    }
+
+    fn start(builder: SpanBuilder, parent: &Context) -> Self {
         if !ENABLED.load(Ordering::Relaxed) {
             return Self(None);
         }
-        let builder = SpanBuilder::from_name(name).with_links(links);
         Self(Some(global::tracer("silverback").build_with_context(builder, parent)))
     }
 
-    /// Notes something about the stage; `value` is asked for only if the stage is recorded.
+    /// Notes something about the stage; `value` is asked for only if the stage is recorded. Keys are those of
+    /// OpenTelemetry's semantic conventions, and `silverback.…` where these have none.
     pub fn note(&mut self, key: &'static str, value: impl Display) {
         if let Some(span) = self.0.as_mut().filter(|span| span.is_recording()) {
             span.set_attribute(KeyValue::new(key, value.to_string()));
+        }
+    }
+
+    /// Notes a number.
+    pub fn count(&mut self, key: &'static str, value: impl TryInto<i64>) {
+        if let Some(span) = self.0.as_mut().filter(|span| span.is_recording()) {
+            span.set_attribute(KeyValue::new(key, value.try_into().unwrap_or(i64::MAX)));
         }
     }
 
@@ -107,7 +124,7 @@ mod tests {
     #[test]
     fn nothing_is_recorded_where_traces_go_nowhere() {
         let mut stage = Stage::first("translate");
-        stage.note("objects", 3);
+        stage.count("silverback.objects", 3);
         assert!(stage.traces().is_empty() && Stage::of("commit", &stage.traces()).0.is_none());
     }
 }

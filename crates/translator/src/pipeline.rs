@@ -134,7 +134,7 @@ impl Pipeline {
             return;
         }
         let mut stage = Stage::of("translate", &std::mem::take(&mut self.traces));
-        stage.note("objects", self.waiting.len());
+        stage.count("silverback.objects", self.waiting.len());
         let changes = std::mem::take(&mut self.waiting).into_iter().map(object_change).collect();
         let started = std::time::Instant::now();
         let mut translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +144,7 @@ impl Pipeline {
         self.metrics.seconds.observe(started.elapsed().as_secs_f64());
         self.metrics.translations.inc();
         self.metrics.reran.inc_by(output.reran as u64);
-        stage.note("derivations", output.reran);
+        stage.count("silverback.derivations", output.reran);
         self.commit(minute, output, &stage.traces(), replica);
     }
 
@@ -177,8 +177,8 @@ impl Pipeline {
             publisher.commit_as(Commit { generation, inputs, content, entities, expressions, fail_open, changed_at });
             entities
         });
-        stage.note("generation", generation);
-        stage.note("changed", changed);
+        stage.count("silverback.generation", generation.0);
+        stage.count("silverback.entities_changed", changed);
         self.metrics.generation.set(i64::try_from(generation.0).unwrap_or(i64::MAX));
         self.metrics.entities.set(entities as f64);
         if changed > 0 {

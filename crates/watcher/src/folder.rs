@@ -103,7 +103,7 @@ impl FolderSource {
         files.version += 1;
         let version = Version::from_counter(files.version);
         let mut event = Stage::first("watch event");
-        event.note("scan", &version);
+        event.note("silverback.version", &version);
         trace::publish(&self.publisher, &event.traces(), |publisher| {
             for (collection, objects) in &now {
                 if files.published.get(collection) == Some(objects) && files.version > 1 {

@@ -40,19 +40,19 @@ fn event(collection: &CollectionId, change: &Change) -> Stage {
         Change::Bookmark(_) | Change::Stale(_) => return Stage::default(),
         _ => Stage::first("watch event"),
     };
-    stage.note("collection", collection);
+    stage.note("silverback.collection", collection);
     match change {
         Change::Upsert(item) => {
-            stage.note("object", &item.key);
-            stage.note("version", &item.version);
+            stage.note("silverback.object", &item.key);
+            stage.note("silverback.version", &item.version);
         }
         Change::Delete { key, version } => {
-            stage.note("object", key);
-            stage.note("version", version);
+            stage.note("silverback.object", key);
+            stage.note("silverback.version", version);
         }
         Change::Replace { items, version } => {
-            stage.note("objects", items.len());
-            stage.note("version", version);
+            stage.count("silverback.objects", items.len());
+            stage.note("silverback.version", version);
         }
         _ => (),
     }
