@@ -10,9 +10,9 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
+use silverback_model::with_causes;
 
 use crate::Cluster;
-use crate::error::with_causes;
 
 /// Buffers larger than this are given back after the line they were grown for.
 const USUAL_LINE: usize = 64 * 1024;

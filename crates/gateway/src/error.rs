@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use silverback_model::with_causes;
+
 use crate::Rejection;
 
 /// A request to a gateway that did not do what it should.
@@ -127,8 +129,8 @@ impl Cause {
         let tls = find_tls(error);
         match tls {
             Some(tls) => Self::Tls { message: tls.to_string(), way_out: way_out(tls) },
-            None if connecting => Self::Unreachable(chain(error)),
-            None => Self::Cut(chain(error)),
+            None if connecting => Self::Unreachable(with_causes(error)),
+            None => Self::Cut(with_causes(error)),
         }
     }
 }
@@ -165,18 +167,4 @@ fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error
         };
     }
     None
-}
-
-/// An error with its causes, without repetitions.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = cause.source();
-    }
-    text
 }

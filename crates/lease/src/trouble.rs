@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::core::Status;
 use kube::runtime::watcher;
-use silverback_model::InvalidVersion;
+use silverback_model::{InvalidVersion, with_causes};
 
 use crate::LeaseName;
 
@@ -83,7 +83,7 @@ impl Trouble {
     pub(crate) fn of(error: &kube::Error, verb: &'static str, lease: &LeaseName) -> Self {
         match error {
             kube::Error::Api(status) => Self::of_status(status, verb, lease),
-            other => Self::Other { verb, lease: lease.clone(), message: chain(other) },
+            other => Self::Other { verb, lease: lease.clone(), message: with_causes(other) },
         }
     }
 
@@ -110,20 +110,6 @@ impl Trouble {
             code => Self::Other { verb, lease, message: format!("{message} ({code} {})", status.reason) },
         }
     }
-}
-
-/// An error with its causes; each one that its predecessor does not already say.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// Logs a trouble when it begins or changes, and its end; not its repetitions.

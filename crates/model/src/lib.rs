@@ -5,6 +5,7 @@
 //! counters judge by the very same code. Knows no clock, no network, no Kubernetes client and no Kong.
 
 pub mod canonical;
+mod causes;
 mod commit;
 mod cursor;
 mod digest;
@@ -18,6 +19,7 @@ pub mod rules;
 mod traces;
 mod version;
 
+pub use causes::with_causes;
 pub use commit::{Commit, Inputs};
 pub use cursor::{Cursor, Lineage};
 pub use digest::{Digest, ParseDigestError, SetDigest};
