@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use silverback_model::with_causes;
 use silverback_service::Hops;
-use silverback_service::hops::{ClientTls, HopArgs};
-use silverback_sync::client::chain;
-use tonic::transport::{Channel, Endpoint, Uri};
+use silverback_service::hops::HopArgs;
+use silverback_sync::dial::{self, Tls};
+use tonic::transport::{Channel, Uri};
 
 /// Flags that say how to reach the services.
 #[derive(Clone, Debug, clap::Args)]
@@ -17,6 +18,20 @@ pub(crate) struct DialArgs {
     /// Longest time one service may take to answer.
     #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = silverback_service::values::duration)]
     timeout: Duration,
+}
+
+/// The flag that says where translators are, for whoever asks them.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TranslatorUrl {
+    /// Where translators are; repeatable; a headless name stands for all its addresses.
+    #[arg(
+        long,
+        env = "CONTROLLER_TRANSLATOR_URL",
+        default_value = "http://127.0.0.1:7602",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub(crate) translator_url: Vec<Uri>,
 }
 
 /// How to reach the services.
@@ -52,17 +67,15 @@ impl Dialer {
         let tls = self.hops.client(flag, urls)?;
         let mut replicas = Vec::new();
         for url in urls {
-            let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-            let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
             let none = |error| Replica { address: url.to_string(), channel: Err(error) };
-            match tokio::net::lookup_host((host, port)).await {
+            let host = dial::host(url);
+            match dial::addresses(url).await {
+                Ok(addresses) if addresses.is_empty() => {
+                    replicas.push(none(format!("{host} stands for no address: is the service running?")));
+                }
                 Ok(addresses) => {
-                    let before = replicas.len();
                     for address in addresses {
-                        replicas.push(self.replica(url, host, address, tls.as_ref()).await);
-                    }
-                    if replicas.len() == before {
-                        replicas.push(none(format!("{host} stands for no address: is the service running?")));
+                        replicas.push(self.replica(url, address, tls.as_ref()).await);
                     }
                 }
                 Err(error) => replicas.push(none(format!("{host} cannot be resolved: {error}"))),
@@ -71,29 +84,22 @@ impl Dialer {
         Ok(replicas)
     }
 
-    async fn replica(&self, url: &Uri, host: &str, address: SocketAddr, tls: Option<&ClientTls>) -> Replica {
-        let channel = match self.endpoint(url, host, address, tls) {
-            Ok(endpoint) => endpoint.connect().await.map_err(|error| chain(&error)),
+    async fn replica(&self, url: &Uri, address: SocketAddr, tls: Option<&Tls>) -> Replica {
+        let channel = match dial::endpoint(url, address, tls) {
+            Ok(endpoint) => {
+                let endpoint = endpoint.connect_timeout(self.timeout).timeout(self.timeout);
+                endpoint.connect().await.map_err(|error| with_causes(&error))
+            }
             Err(error) => Err(error),
         };
         Replica { address: address.to_string(), channel }
-    }
-
-    fn endpoint(&self, url: &Uri, host: &str, to: SocketAddr, tls: Option<&ClientTls>) -> Result<Endpoint, String> {
-        let scheme = url.scheme_str().unwrap_or("http");
-        let endpoint = Endpoint::from_shared(format!("{scheme}://{to}")).map_err(|error| chain(&error))?;
-        let endpoint = endpoint.connect_timeout(self.timeout).timeout(self.timeout);
-        match tls.filter(|_| scheme == "https") {
-            Some(tls) => endpoint.tls_config(tls(host)?).map_err(|error| chain(&error)),
-            None => Ok(endpoint),
-        }
     }
 }
 
 /// What a service answered instead, in words.
 pub(crate) fn refusal(status: &tonic::Status) -> String {
     match std::error::Error::source(status) {
-        Some(cause) => chain(cause),
+        Some(cause) => with_causes(cause),
         None => status.message().to_owned(),
     }
 }

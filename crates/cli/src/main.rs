@@ -6,6 +6,7 @@ mod dial;
 mod explain;
 mod kic_table;
 mod metrics_table;
+mod probe;
 mod render;
 mod run;
 mod single;

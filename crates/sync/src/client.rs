@@ -5,17 +5,17 @@
 //! ahead for long is followed instead, and two that made different things of the same are told of.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::seq::{IteratorRandom, SliceRandom};
-use silverback_model::{Commit, Traces, rules};
+use silverback_model::{Commit, Traces, rules, with_causes};
 use silverback_proto::v1;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Uri};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Status, Streaming};
 
+use crate::dial::{self, Tls};
 use crate::scout::Patience;
 use crate::{Desync, Mode, Received, Replica};
 
@@ -71,9 +71,6 @@ fn state(channel: Channel) -> v1::state_client::StateClient<Channel> {
 fn config(channel: Channel) -> v1::config_client::ConfigClient<Channel> {
     v1::config_client::ConfigClient::new(channel).max_decoding_message_size(usize::MAX)
 }
-
-/// Makes the TLS settings for one connection to a host: asked at each, since certificates are rotated.
-pub type Tls = Arc<dyn Fn(&str) -> Result<ClientTlsConfig, String> + Send + Sync>;
 
 /// Where servers are, and who asks.
 #[derive(Clone)]
@@ -343,7 +340,7 @@ impl Servers {
     }
 
     async fn dial(&self, uri: &Uri, address: SocketAddr) -> Result<Channel, String> {
-        self.endpoint(uri, address)?.connect().await.map_err(|error| chain(&error))
+        self.endpoint(uri, address)?.connect().await.map_err(|error| with_causes(&error))
     }
 
     fn names(&self) -> String {
@@ -354,10 +351,9 @@ impl Servers {
         let mut found = Vec::new();
         let mut failed = None;
         for uri in &self.urls {
-            let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-            match tokio::net::lookup_host((host.clone(), uri.port_u16().unwrap_or(80))).await {
-                Ok(addresses) => found.extend(addresses.map(|address| (uri.clone(), address))),
-                Err(error) => failed = Some(Lost::Unresolved { host, error }),
+            match dial::addresses(uri).await {
+                Ok(addresses) => found.extend(addresses.into_iter().map(|address| (uri.clone(), address))),
+                Err(error) => failed = Some(Lost::Unresolved { host: dial::host(uri).to_owned(), error }),
             }
         }
         match failed {
@@ -366,36 +362,15 @@ impl Servers {
         }
     }
 
-    /// Dials one address, and speaks to it under the name of the url.
     fn endpoint(&self, uri: &Uri, address: SocketAddr) -> Result<Endpoint, String> {
-        let scheme = uri.scheme_str().unwrap_or("http");
-        let endpoint = Endpoint::from_shared(format!("{scheme}://{address}")).map_err(|error| error.to_string())?;
-        let endpoint = endpoint
+        let endpoint = dial::endpoint(uri, address, self.tls.as_ref())?;
+        Ok(endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024)
-            .tcp_nodelay(true);
-        match &self.tls {
-            Some(tls) if scheme == "https" => {
-                let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-                endpoint.tls_config(tls(host)?).map_err(|error| chain(&error))
-            }
-            _ => Ok(endpoint),
-        }
+            .tcp_nodelay(true))
     }
-}
-
-/// An error with its causes: transport errors say nothing by themselves.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -6,6 +6,7 @@
 
 pub mod client;
 mod collection;
+pub mod dial;
 mod held;
 mod item;
 mod outbox;

@@ -1,5 +1,6 @@
 //! From the end of the leading pusher until the next change is at every gateway.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,6 +12,7 @@ use silverback_devcluster::Proxy;
 use super::BenchArgs;
 use super::shop::{Instance, Shop};
 use super::stats::{Row, print};
+use crate::probe;
 
 const LEASE: &str = "silverback-bench";
 
@@ -126,23 +128,15 @@ impl FailoverArgs {
     }
 
     async fn await_ready(&self, instance: usize) -> anyhow::Result<()> {
-        let port = 10_254 + u64::from(self.bench.port_offset) + 100 * instance as u64;
+        let port = 10_254 + usize::from(self.bench.port_offset) + 100 * instance;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port)?));
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            if ready(port).await.unwrap_or(false) {
+            if probe::is_ready(address).await {
                 return Ok(());
             }
             anyhow::ensure!(Instant::now() < deadline, "the standby was not ready within 60 s");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-}
-
-async fn ready(port: u64) -> anyhow::Result<bool> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await?;
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer.starts_with("HTTP/1.1 200"))
 }

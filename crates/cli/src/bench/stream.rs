@@ -1,19 +1,18 @@
 //! From the start of a translator until it has read and translated all that a watcher holds. Needs no API server: the
 //! watcher reads a folder.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::Output;
 use super::process::memory;
 use super::stats::{Row, print};
+use crate::probe;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(5);
@@ -139,7 +138,7 @@ async fn measure(folder: &Path, times: usize) -> anyhow::Result<(Received, Vec<D
             Service::start("translator", &["--watcher-url", &format!("http://127.0.0.1:{}", watcher.grpc)])?;
         translator.is_ready().await?;
         took.push(started.elapsed());
-        let metrics = get(translator.metrics, "/metrics").await?.1;
+        let metrics = probe::get(local(translator.metrics), "/metrics").await?.1;
         last = Some(Received {
             bytes: counter(&metrics, "silverback_translator_stream_bytes_total")?,
             items: counter(&metrics, "silverback_translator_stream_items_total")?,
@@ -165,12 +164,16 @@ impl Service {
 
     async fn is_ready(&self) -> anyhow::Result<()> {
         let ready = async {
-            while !matches!(get(self.health, "/readyz").await, Ok((200, _))) {
+            while !probe::is_ready(local(self.health)).await {
                 tokio::time::sleep(LOOK).await;
             }
         };
         tokio::time::timeout(PATIENCE, ready).await.context("a service did not become ready")
     }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 fn free_port() -> anyhow::Result<u16> {
@@ -180,15 +183,4 @@ fn free_port() -> anyhow::Result<u16> {
 fn counter(metrics: &str, name: &str) -> anyhow::Result<u64> {
     let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     Ok(value.with_context(|| format!("no metric {name}"))?.parse()?)
-}
-
-/// Status and body of a GET at a port of this machine.
-async fn get(port: u16, path: &str) -> anyhow::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-    let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok((status, body.to_owned()))
 }

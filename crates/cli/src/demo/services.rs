@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::plan::{Plan, Replica, Service};
 use super::world::World;
+use crate::probe;
 
 /// Namespace and name of the Lease.
 pub(super) const LEASE: (&str, &str) = ("kong", "silverback-demo");
@@ -74,8 +73,7 @@ impl Running {
             if let Some(status) = self.child.try_wait()? {
                 anyhow::bail!("{} ended ({status}): {}", self.name(), last_words(&self.log));
             }
-            let answer = timeout(Duration::from_secs(1), get(address, "/readyz")).await;
-            if matches!(answer, Ok(Ok(text)) if text.starts_with("HTTP/1.1 200")) {
+            if timeout(Duration::from_secs(1), probe::is_ready(address)).await == Ok(true) {
                 return Ok(());
             }
             sleep(Duration::from_millis(20)).await;
@@ -137,13 +135,4 @@ fn last_words(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(5)..].join("\n")
-}
-
-async fn get(address: std::net::SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }

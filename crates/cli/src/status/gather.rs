@@ -23,7 +23,7 @@ pub(super) async fn status(args: &StatusArgs) -> anyhow::Result<Status> {
         let answer = ask(&replica, async |channel| watcher(channel).await).await;
         status.add("watcher", &replica, answer.map(|detail| ((), detail)));
     }
-    for replica in replicas(&dialer, "--translator-url", &args.translator_url).await? {
+    for replica in replicas(&dialer, "--translator-url", &args.translators.translator_url).await? {
         let answer = ask(&replica, async |channel| translator(channel).await).await;
         status.add("translator", &replica, answer.map(|detail| ((), detail)));
     }

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
-use tonic::transport::{ClientTlsConfig, Uri};
+use silverback_sync::dial::Tls;
+use tonic::transport::Uri;
 
 pub(crate) use accept::{plain, secure};
 use files::Files;
@@ -52,9 +53,6 @@ pub struct HopArgs {
     )]
     pub grpc_insecure: bool,
 }
-
-/// Makes the TLS settings for one connection to a host, from what the files hold at that time.
-pub type ClientTls = Arc<dyn Fn(&str) -> Result<ClientTlsConfig, String> + Send + Sync>;
 
 /// How this process talks to the other services.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +105,7 @@ impl Hops {
     ///
     /// # Errors
     /// Names the url that needs TLS which is not set up, or that would be plain text to another machine, unasked.
-    pub fn client(&self, flag: &str, urls: &[Uri]) -> anyhow::Result<Option<ClientTls>> {
+    pub fn client(&self, flag: &str, urls: &[Uri]) -> anyhow::Result<Option<Tls>> {
         for url in urls {
             self.may_dial(url).with_context(|| format!("{flag} {url}"))?;
         }
