@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
 use silverback_proto::v1;
 use silverback_proto::v1::state_client::StateClient;
-use silverback_test_support::{Authority, Pair, eventually, free_port};
+use silverback_test_support::{Authority, Pair, binary, eventually, free_port};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+use crate::status::silverback;
 use crate::story::{Folder, Gateways, Ports, SOON, Service, backend, endpoints, ingress, listen, service};
 
 /// The files of one service.
@@ -117,6 +119,58 @@ async fn services_let_in_only_whom_their_authority_certified_and_take_rotated_fi
         .write("shop.yaml", &[service("shop"), endpoints("shop", &["10.1.0.3"]), ingress("kong", "shop", "/shop")])?;
     gateways.route_to(&[backend("default", "shop", "/shop", &["10.1.0.3"])]).await?;
     pusher.is_ready().await
+}
+
+#[tokio::test]
+async fn people_are_told_over_tls_what_is_left_out_and_where_it_came_from() -> anyhow::Result<()> {
+    binary("silverback")?; // building it is not part of what is waited for
+    let folder = Folder::shop(&["10.1.0.1"])?;
+    folder.write("bad.yaml", &[ingress("kong", "bad", "/bad"), service("bad"), endpoints("bad", &["10.1.0.9"])])?;
+    let (gateways, ports, authority) = (Gateways::start(2).await?, Ports::choose()?, Authority::new()?);
+    for gateway in &gateways.0 {
+        gateway.faults().reject("not with us", |kind, entity| {
+            kind == "routes" && entity.get("name").is_some_and(|name| name.to_string().contains(".bad."))
+        });
+    }
+    let files = Files::of(&authority, "127.0.0.1")?;
+    let url = |service: &str, port: u16| format!("--{service}-url=https://127.0.0.1:{port}");
+    let (to_watcher, to_translator) = (url("watcher", ports.watcher), url("translator", ports.translator));
+    let _watcher = start("watcher", ports.watcher, &files, &[format!("--from={}", folder.path())])?;
+    let _translator = start("translator", ports.translator, &files, std::slice::from_ref(&to_watcher))?;
+    let to_gateways = format!("--kong-admin-url={}", gateways.urls());
+    let _pusher = start("pusher", ports.pusher, &files, &[to_translator.clone(), to_gateways])?;
+
+    let ask = async |args: &[&str], tls: &[String]| {
+        let args = args.iter().copied().map(str::to_owned);
+        silverback(&args.chain(["-o=json".to_owned()]).chain(tls.to_vec()).collect::<Vec<_>>()).await
+    };
+    let to_pusher = url("pusher", ports.pusher);
+    let status = eventually("the status names what is left out", SOON, async || {
+        let (code, text) = ask(&["status", &to_watcher, &to_translator, &to_pusher], &files.flags())
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        let status: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
+        let is_told = status["quarantine"].as_array().is_some_and(|entries| entries.len() == 1);
+        if is_told && code == 1 { Ok(status) } else { Err(format!("exit code {code}: {text}")) }
+    })
+    .await?;
+    let entry = &status["quarantine"][0];
+    ensure!(entry["objects"][0] == "Ingress/default/bad", "{entry}");
+    ensure!(entry["reason"].to_string().contains("not with us"), "{entry}");
+    ensure!(status["problems"].to_string().contains("is left out"), "{status}");
+
+    let (code, text) = ask(&["explain", "Ingress/default/shop", &to_translator], &files.flags()).await?;
+    let answer: Value = serde_json::from_str(&text)?;
+    let made = answer["entities"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let entity = made.filter(|made| made.starts_with("services/")).map(str::to_owned).next();
+    let entity = entity.with_context(|| format!("exit code {code}: {text}"))?;
+    let (code, text) = ask(&["explain", &entity, &to_translator], &files.flags()).await?;
+    ensure!(code == 0 && text.contains("\"Ingress/default/shop\""), "{text}");
+
+    // Without a certificate nobody is told anything, but why.
+    let (code, text) = ask(&["explain", &entity, &to_translator], &[]).await?;
+    ensure!(code == 1 && text.contains("--grpc-tls-cert-file"), "{text}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use silverback_test_support::{binary, eventually};
 use crate::story::{Folder, Gateways, Ports, SOON, Service, endpoints, ingress, service};
 
 /// Exit code and output.
-async fn silverback(args: &[String]) -> anyhow::Result<(i32, String)> {
+pub(crate) async fn silverback(args: &[String]) -> anyhow::Result<(i32, String)> {
     let output = tokio::process::Command::new(binary("silverback")?).args(args).env_clear().output().await?;
     let text = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
     Ok((output.status.code().context("killed")?, text))

@@ -9,9 +9,8 @@ use silverback_proto::v1::config_client::ConfigClient;
 use silverback_proto::v1::explain_request::Subject;
 use silverback_proto::v1::{self, diagnostic};
 use silverback_resources::registry;
-use tonic::transport::Uri;
 
-use crate::dial::{DialArgs, block_on, refusal};
+use crate::dial::{DialArgs, TranslatorUrl, block_on, refusal};
 use crate::status::{Form, titled};
 
 /// Flags of `silverback explain`.
@@ -21,15 +20,8 @@ pub(crate) struct ExplainArgs {
     #[arg(value_name = "ENTITY|OBJECT")]
     subject: String,
 
-    /// Where translators are; the first that answers is asked.
-    #[arg(
-        long,
-        env = "CONTROLLER_TRANSLATOR_URL",
-        default_value = "http://127.0.0.1:7602",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    translator_url: Vec<Uri>,
+    #[command(flatten)]
+    translators: TranslatorUrl,
 
     #[command(flatten)]
     dial: DialArgs,
@@ -56,7 +48,8 @@ impl ExplainArgs {
     async fn explain(self) -> anyhow::Result<String> {
         let subject = subject(&self.subject)?;
         let is_object = matches!(subject, Subject::Object(_));
-        let replicas = self.dial.dialer()?.replicas("--translator-url", &self.translator_url).await?;
+        let replicas = self.dial.dialer()?.replicas("--translator-url", &self.translators.translator_url).await?;
+        // The first that answers will do: all make the same of the same.
         let mut unreached = Vec::new();
         for replica in replicas {
             let channel = match replica.channel {
@@ -214,5 +207,29 @@ mod tests {
         for wrong in ["web", "Ingress/web", "KongClusterPlugin/shop/limit", "Nothing/shop/web", "/x"] {
             assert!(subject(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_form_for_programs_is_documented() {
+        let key = v1::Key { namespace: "shop".into(), name: "web".into() };
+        let kind = "Ingress.networking.k8s.io";
+        let answer = v1::ExplainResponse {
+            sources: vec![v1::Source {
+                kind: kind.into(),
+                key: Some(key.clone()),
+                uid: "5c6d0f1e-0000-4000-8000-000000000001".into(),
+                version: "1234".into(),
+            }],
+            entities: vec![v1::EntityKey { collection: "services".into(), name: "shop.web.80".into() }],
+            diagnostics: vec![v1::Diagnostic {
+                object: Some(v1::ObjectRef { kind: kind.into(), key: Some(key) }),
+                field: "spec.rules[0].http.paths[0].path".into(),
+                severity: diagnostic::Severity::Error.into(),
+                reason: "Invalid".into(),
+                message: "the regular expression does not compile".into(),
+            }],
+            ..v1::ExplainResponse::default()
+        };
+        assert_eq!(crate::status::documented().get(1), Some(&to_json(&answer)), "docs/status.md");
     }
 }

@@ -13,12 +13,12 @@ use std::time::Duration;
 use serde::Serialize;
 use tonic::transport::Uri;
 
-use crate::dial::DialArgs;
+use crate::dial::{DialArgs, TranslatorUrl};
 
 /// Flags of `silverback status`.
 #[derive(clap::Args)]
 pub(crate) struct StatusArgs {
-    /// Where watchers are; repeatable; a headless name stands for all its addresses.
+    /// Where watchers are; like the others repeatable, and a headless name stands for all its addresses.
     #[arg(
         long,
         env = "CONTROLLER_WATCHER_URL",
@@ -28,15 +28,8 @@ pub(crate) struct StatusArgs {
     )]
     watcher_url: Vec<Uri>,
 
-    /// Where translators are.
-    #[arg(
-        long,
-        env = "CONTROLLER_TRANSLATOR_URL",
-        default_value = "http://127.0.0.1:7602",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    translator_url: Vec<Uri>,
+    #[command(flatten)]
+    translators: TranslatorUrl,
 
     /// Where pushers are.
     #[arg(
@@ -64,7 +57,8 @@ pub(crate) enum Form {
     Json,
 }
 
-/// Everything that was found out. Its form as JSON is meant for programs: fields are added, not renamed.
+/// Everything that was found out. Its form as JSON is meant for programs, and in docs/status.md: fields are added, not
+/// renamed.
 #[derive(Debug, Default, Serialize)]
 struct Status {
     services: Vec<Service>,
@@ -166,5 +160,63 @@ fn in_words(seconds: f64) -> String {
         0 => format!("{} µs", duration.as_micros()),
         millis @ 1..10_000 => format!("{millis} ms"),
         _ => format!("{} s", duration.as_secs()),
+    }
+}
+
+/// The examples of docs/status.md: of `status`, and of `explain`.
+#[cfg(test)]
+pub(crate) fn documented() -> Vec<serde_json::Value> {
+    let page = include_str!("../../../../docs/status.md");
+    let blocks = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.map(|block| serde_json::from_str(block).unwrap()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_for_programs_is_documented() {
+        let text = str::to_owned;
+        let status = Status {
+            services: vec![Service {
+                service: "watcher",
+                address: text("10.0.0.1:7601"),
+                state: ServiceState::NotReady,
+                detail: text("12 objects; Secret: it answers 403"),
+            }],
+            leader: Some(Leader {
+                identity: text("pusher-a"),
+                lease: text("kong/silverback"),
+                epoch: text("8d5f/1234"),
+                election_disabled: false,
+            }),
+            gateways: vec![Gateway {
+                url: text("https://10.0.1.7:8444"),
+                pod: text("kong/kong-5d9f-x2x"),
+                state: text("refusing"),
+                generation: 41,
+                observed_hash: text("65acc2d4f0e6c0f9d7b3f5a1a2b3c4d5"),
+                expected_hash: text("1f0c9b7a5d3e4f60718293a4b5c6d7e8"),
+                lag: Some(0.012),
+                consecutive_failures: 2,
+                last_error: text("400: schema violation"),
+                version: text("3.9.1"),
+            }],
+            quarantine: vec![Quarantined {
+                entity: text("route shop.web.00"),
+                within: text("services/shop.web.80"),
+                objects: vec![text("Ingress/shop/web")],
+                reason: text("paths: invalid regex"),
+                closed: false,
+            }],
+            last_good: Some(LastGood {
+                generation: 40,
+                place: text("Secrets kong/silverback-last-good-*"),
+                trouble: String::new(),
+            }),
+            problems: vec![text("route shop.web.00 is left out: paths: invalid regex")],
+        };
+        assert_eq!(documented().first(), Some(&serde_json::to_value(status).unwrap()), "docs/status.md");
     }
 }

@@ -22,7 +22,10 @@ pub(super) fn render(status: &Status) -> String {
         parts.push(quarantine(status));
     }
     if let Some(last) = &status.last_good {
-        let place = if last.place.is_empty() { "in memory alone" } else { &last.place };
+        let place = match last.place.as_str() {
+            "" => "in memory alone".to_owned(),
+            place => format!("in {place}"),
+        };
         parts.push(format!("Last good configuration: generation {}, kept {place}.", last.generation));
     }
     parts.push(match status.problems.as_slice() {

@@ -46,7 +46,7 @@ struct Pointer {
 impl std::fmt::Display for Shelf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Secrets { namespace, prefix, .. } => write!(f, "Secrets {namespace}/{prefix}…"),
+            Self::Secrets { namespace, prefix, .. } => write!(f, "Secrets {namespace}/{prefix}-*"),
             Self::Folder(folder) => write!(f, "folder {}", folder.display()),
         }
     }
