@@ -125,10 +125,12 @@ async fn no_secret_shows_in_anything_that_people_see() -> anyhow::Result<()> {
     let echo =
         format!("uniqueness violation: 'keyauth_credentials' entity with key set to '{MARKER}' already declared");
     refusing.faults().answer(On::Posts, FixedAnswer::message(400, &echo));
-    let loud = "--log-level=debug,silverback_watcher=trace,silverback_translator=trace,silverback_pusher=trace";
+    // Libraries included: what they tell of headers and frames is in the same log.
+    let loud = "--log-level=trace";
     let watcher = Service::watcher(ports, &["--from", &folder.path(), loud])?;
     let translator = Service::translator(ports, &[loud])?;
-    let pusher = Service::pusher(ports, &gateways, &[loud])?;
+    let (token, header) = (format!("--kong-admin-token={MARKER}"), format!("--kong-admin-header=x-auth:{MARKER}"));
+    let pusher = Service::pusher(ports, &gateways, &[loud, &token, &header])?;
 
     eventually("every secret is at the gateway", SOON, async || {
         let config = willing.config().to_string();
@@ -144,6 +146,7 @@ async fn no_secret_shows_in_anything_that_people_see() -> anyhow::Result<()> {
     state(ports, &mut shown).await?;
     config(ports, &mut shown).await?;
     gateway_reports(ports, &mut shown).await?;
+    commands(ports, &mut shown).await?;
     for (name, service) in [("watcher", &watcher), ("translator", &translator), ("pusher", &pusher)] {
         shown.add(format!("metrics of the {name}"), &service.metrics().await?);
         shown.add(format!("log of the {name}"), &service.process.lines());
@@ -182,6 +185,26 @@ async fn config(ports: Ports, shown: &mut Shown) -> anyhow::Result<()> {
     }
     shown.add("ListEntities", &list);
     Ok(())
+}
+
+/// What people's commands print.
+async fn commands(ports: Ports, shown: &mut Shown) -> anyhow::Result<()> {
+    let url = |service: &str, port: u16| format!("--{service}-url=http://127.0.0.1:{port}");
+    let (watcher, translator) = (url("watcher", ports.watcher), url("translator", ports.translator));
+    let pusher = url("pusher", ports.pusher);
+    for output in ["-o=json", "-o=table"] {
+        let status = [output, &watcher, &translator, &pusher];
+        shown.add(format!("status {output}"), &silverback("status", &status).await?);
+        for subject in ["KongPlugin/default/inline", "KongConsumer/default/ann", "Secret/default/key"] {
+            shown.add(format!("explain {subject}"), &silverback("explain", &[subject, output, &translator]).await?);
+        }
+    }
+    Ok(())
+}
+
+async fn silverback(command: &str, args: &[&str]) -> anyhow::Result<(i32, String)> {
+    let args: Vec<String> = [&[command], args].concat().into_iter().map(str::to_owned).collect();
+    crate::status::silverback(&args).await
 }
 
 async fn gateway_reports(ports: Ports, shown: &mut Shown) -> anyhow::Result<()> {
