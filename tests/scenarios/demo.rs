@@ -57,8 +57,10 @@ async fn it_shows_routes_a_hand_over_and_a_healed_gateway() -> anyhow::Result<()
         "killed with SIGKILL",
         "after the kill (the demo's Lease lasts 3.0 s",
         "every gateway has the change of that moment",
-        "restarted without its configuration",
+        "restarts without its configuration",
+        "now holds nothing",
         "healed ",
+        "Shown: routes at 3 gateways",
         "Everything stays up until Ctrl-C",
         "everything is stopped",
     ] {

@@ -8,6 +8,7 @@ mod services;
 mod story;
 mod world;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,19 +54,20 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let (plan, _claim) = Plan::choose(args.port_offset)?;
     let world = World::start(plan).await?;
     let control = Control::start(plan.control(), Arc::clone(&world.api), Arc::clone(&world.gateways)).await?;
+    screen.heading("A cluster and gateways, on this machine");
     screen.say(Tone::Step, "cluster", &format!("a Kubernetes API in memory at {}", world.api.url()));
     for (place, gateway) in world.gateways.iter().enumerate() {
         let text = format!("a stand-in for Kong, empty, Admin API at {}", gateway.admin_url());
-        screen.say(Tone::Step, &format!("gateway-{}", place + 1), &text);
+        screen.say(Tone::Step, &events::gateway_name(place), &text);
     }
-    let telling = events::tell(&screen, &world.api, &world.gateways);
+    let events = events::Told::begin(&screen, &world.api, &world.gateways);
     let mut services = Vec::new();
-    let story = Story { screen: &screen, world: &world, plan, services: &mut services };
+    let story = Story { screen: &screen, told: &events, world: &world, plan, services: &mut services };
     let told = story.tell(&stop).await;
     if told.is_ok() && !stop.is_cancelled() {
         stay(args, &screen, &world, plan, &control, &stop).await?;
     }
-    drop(telling);
+    drop(events);
     stop_all(&screen, &mut services).await;
     told
 }
@@ -78,9 +80,8 @@ async fn stay(
     control: &Control,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    // What happened last is told first.
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    screen.print(&invitation(&world.environment(plan)?.display().to_string(), plan, &control.url()));
+    let (environment, shop) = (world.environment(plan)?, world.manifests()?);
+    screen.print(&invitation(&environment.display(), &shop.display(), plan, &control.url()));
     match args.exit_after {
         None => stop.cancelled().await,
         Some(time) => {
@@ -97,7 +98,7 @@ async fn stop_all(screen: &Screen, services: &mut [Running]) {
 }
 
 /// What people can do with it.
-fn invitation(environment: &str, plan: Plan, control: &str) -> String {
+fn invitation(environment: &dyn Display, shop: &dyn Display, plan: Plan, control: &str) -> String {
     let grpc = |service| plan.grpc(service, Replica::A);
     let (translator, pusher) = (grpc(Service::Translator), grpc(Service::Pusher));
     let gateway = plan.admin(1);
@@ -110,7 +111,8 @@ Everything stays up until Ctrl-C. Try, in another terminal, and see here what co
   silverback explain Ingress/shop/cart
   kubectl get ingresses,httproutes,kongplugins,leases -A
   kubectl -n shop annotate ingress cart konghq.com/strip-path=true
-  kubectl apply --validate=false -f FILE
+  kubectl -n shop delete ingress cart
+  kubectl apply --validate=false -f {shop}     as it was, or as you edit it there
 
   curl http://{gateway}/routes
   grpcurl -plaintext {translator} silverback.v1.Config/ListEntities

@@ -48,6 +48,11 @@ impl Screen {
         self.print(&line(self.start.elapsed(), tone, subject, text, self.colours));
     }
 
+    /// Begins something else.
+    pub(super) fn heading(&self, text: &str) {
+        self.print(&if self.colours { format!("\n\x1b[1;36m{text}\x1b[0m") } else { format!("\n{text}") });
+    }
+
     /// Shows text as it is.
     pub(super) fn print(&self, text: &str) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use silverback_devcluster::gateway::{Accepted, Restart};
 use silverback_service::CancellationToken;
 
-use super::plan::{Plan, Replica, Service};
+use super::events::{Told, gateway_name};
+use super::plan::{GATEWAYS, Plan, Replica, Service};
 use super::screen::{Screen, Tone, span};
 use super::services::{LEASE, LEASE_TIMES, Running};
 use super::world::World;
@@ -16,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Story<'a> {
     pub(super) screen: &'a Screen,
+    pub(super) told: &'a Told,
     pub(super) world: &'a World,
     pub(super) plan: Plan,
     pub(super) services: &'a mut Vec<Running>,
@@ -31,13 +33,25 @@ impl Story<'_> {
     }
 
     async fn steps(&mut self) -> anyhow::Result<()> {
+        self.screen.heading("A shop opens, and the services start");
         self.open()?;
         self.start_services()?;
-        self.first_configuration().await?;
+        let started = self.first_configuration().await?;
         self.everybody_is_ready().await?;
-        self.endpoint_moves().await?;
-        self.leader_dies().await?;
-        self.gateway_is_wiped().await
+        self.screen.heading("A pod moves");
+        let moved = self.endpoint_moves().await?;
+        self.screen.heading("The leading pusher dies");
+        let handed_over = self.leader_dies().await?;
+        self.screen.heading("A gateway loses its configuration");
+        let healed = self.gateway_is_wiped().await?;
+        self.screen.heading(&format!(
+            "Shown: routes at {GATEWAYS} gateways after {}, a change after {}, a hand-over in {}, a gateway healed in {}",
+            span(started),
+            span(moved),
+            span(handed_over),
+            span(healed)
+        ));
+        Ok(())
     }
 
     fn open(&self) -> anyhow::Result<()> {
@@ -61,20 +75,20 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn first_configuration(&mut self) -> anyhow::Result<()> {
+    async fn first_configuration(&mut self) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        let everywhere =
-            everywhere(self.world, |config| !config.config()["services"].as_array().is_none_or(Vec::is_empty));
+        let has_services = |config: &Accepted| !config.config()["services"].as_array().is_none_or(Vec::is_empty);
+        let everywhere = within(self.told.all_hold(has_services));
         let result = tokio::select! {
             reached = self.screen.waiting("the shop at every gateway", everywhere) => reached,
             // A service that cannot start says why.
             Err(error) = first_failure(self.services) => Err(error),
         };
-        result?;
-        let text =
-            format!("every gateway routes to the shop, {} after the services were started", span(begun.elapsed()));
+        result.context("a gateway did not get the shop")??;
+        let took = begun.elapsed();
+        let text = format!("every gateway routes to the shop, {} after the services were started", span(took));
         self.screen.say(Tone::Good, "demo", &text);
-        Ok(())
+        Ok(took)
     }
 
     async fn everybody_is_ready(&mut self) -> anyhow::Result<()> {
@@ -86,45 +100,34 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn endpoint_moves(&self) -> anyhow::Result<()> {
+    async fn endpoint_moves(&self) -> anyhow::Result<Duration> {
         self.screen.say(Tone::Step, "shop", "an endpoint of the cart moves to another address");
         let begun = Instant::now();
         let target = self.world.move_cart(0)?;
         self.has_target(&target).await?;
-        let text = format!("every gateway sends traffic to {target}, {} after the change", span(begun.elapsed()));
+        let took = begun.elapsed();
+        let text = format!("every gateway sends traffic to {target}, {} after the change", span(took));
         self.screen.say(Tone::Good, "demo", &text);
-        Ok(())
+        Ok(took)
     }
 
-    async fn leader_dies(&mut self) -> anyhow::Result<()> {
+    async fn leader_dies(&mut self) -> anyhow::Result<Duration> {
         let leader = self.world.holder(LEASE.0, LEASE.1);
         let dying = self.services.iter_mut().find(|running| running.name() == leader);
         let dying = dying.with_context(|| format!("the Lease is held by {leader:?}, which is none of the pushers"))?;
         let replica = dying.replica;
         let begun = Instant::now();
         dying.kill().await?;
-        self.screen.say(
-            Tone::Bad,
-            &leader,
-            "killed with SIGKILL while it leads, and the cart's endpoint moves once more",
-        );
+        let text = "killed with SIGKILL while it leads, and the cart's endpoint moves once more";
+        self.screen.say(Tone::Bad, &leader, text);
         let target = self.world.move_cart(1)?;
-        let other = async {
-            let mut version = self.world.api.version();
-            loop {
-                let holder = self.world.holder(LEASE.0, LEASE.1);
-                if !holder.is_empty() && holder != leader {
-                    return Ok::<_, anyhow::Error>(holder);
-                }
-                version.changed().await?;
-            }
-        };
-        let holder = within(self.screen.waiting("the Lease to run out", other)).await.context("nobody took over")??;
-        let [lease, ..] = LEASE_TIMES;
+        let other = within(self.told.another_leads(&leader));
+        let holder = self.screen.waiting("the Lease to run out", other).await.context("nobody took over")??;
+        let took = begun.elapsed();
+        let [lease, ..] = LEASE_TIMES.map(span);
         let text = format!(
-            "took over {} after the kill (the demo's Lease lasts {}; 15 s unless told otherwise)",
-            span(begun.elapsed()),
-            span(lease)
+            "took over {} after the kill (the demo's Lease lasts {lease}; 15 s unless told otherwise)",
+            span(took)
         );
         self.screen.say(Tone::Good, &holder, &text);
         self.has_target(&target).await?;
@@ -134,35 +137,30 @@ impl Story<'_> {
         let running = Running::start(self.world, self.plan, Service::Pusher, replica)?;
         self.screen.say(Tone::Step, &leader, &format!("started again as process {}, now a standby", running.pid()));
         self.services.push(running);
-        Ok(())
+        Ok(took)
     }
 
-    async fn gateway_is_wiped(&self) -> anyhow::Result<()> {
-        let gateway = self.world.gateways.get(1).context("there is no second gateway")?;
-        let before = gateway.hash();
-        self.screen.say(Tone::Bad, "gateway-2", "restarted without its configuration");
+    async fn gateway_is_wiped(&self) -> anyhow::Result<Duration> {
+        const PLACE: usize = 1;
+        let (gateway, name) =
+            (self.world.gateways.get(PLACE).context("there is no second gateway")?, gateway_name(PLACE));
+        let (before, sequence) = (gateway.hash(), gateway.accepted().borrow().as_ref().map_or(0, |now| now.sequence));
+        self.screen.say(Tone::Bad, &name, "restarts without its configuration");
         gateway.restart(Restart::Empty, Duration::from_millis(50)).await?;
         let begun = Instant::now();
-        let healed = gateway.wait_for(PATIENCE, |config| config.hash == before);
-        let healed = self.screen.waiting("the gateway to be healed", healed).await;
-        ensure!(healed.is_some(), "gateway 2 was not healed within {}", span(PATIENCE));
-        self.screen.say(Tone::Good, "gateway-2", &format!("healed {} after it came back empty", span(begun.elapsed())));
-        Ok(())
+        let healed = within(self.told.holds(PLACE, |config| config.hash == before && config.sequence > sequence));
+        self.screen.waiting("the gateway to be healed", healed).await.context("gateway 2 was not healed")??;
+        let took = begun.elapsed();
+        self.screen.say(Tone::Good, &name, &format!("healed {} after it came back empty", span(took)));
+        Ok(took)
     }
 
     /// Waits until every gateway has a target.
     async fn has_target(&self, target: &str) -> anyhow::Result<()> {
         let quoted = format!("\"{target}\"");
-        self.screen.waiting("every gateway", everywhere(self.world, |config| holds(config.text(), &quoted))).await
+        let everywhere = within(self.told.all_hold(|config| holds(config.text(), &quoted)));
+        self.screen.waiting("every gateway", everywhere).await.context("a gateway did not get the change")?
     }
-}
-
-/// Waits until every gateway holds a configuration such as is wanted.
-async fn everywhere(world: &World, wanted: impl Fn(&Accepted) -> bool) -> anyhow::Result<()> {
-    let waits = world.gateways.iter().map(|gateway| gateway.wait_for(PATIENCE, &wanted));
-    let all = futures::future::join_all(waits).await;
-    ensure!(all.iter().all(Option::is_some), "a gateway did not get its configuration within {}", span(PATIENCE));
-    Ok(())
 }
 
 /// Waits until one of them fails to get ready; for ever when none does.

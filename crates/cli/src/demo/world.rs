@@ -76,6 +76,16 @@ impl World {
         Ok(path)
     }
 
+    /// Writes the shop's manifests, to be edited and applied.
+    pub(super) fn manifests(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.folder.path().join("shop");
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        for (file, text) in SHOP {
+            std::fs::write(folder.join(file), text).with_context(|| folder.join(file).display().to_string())?;
+        }
+        Ok(folder)
+    }
+
     /// Puts the shop into the cluster. Gives how many objects there are of each kind.
     pub(super) fn open_shop(&self) -> anyhow::Result<Vec<(String, usize)>> {
         let mut counts: Vec<(String, usize)> = Vec::new();
