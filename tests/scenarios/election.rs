@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use serde_json::json;
 use silverback_devcluster::gateway::LoadTime;
+use silverback_proto::v1;
+use silverback_proto::v1::gateways_client::GatewaysClient;
 use silverback_test_support::{Signal, eventually};
 
 use crate::story::{
-    Backend, Cluster, Gateways, LEASE, LONG_LEASE, Ports, SOON, Service, backend, endpoints, pair, routes_to,
+    Backend, Cluster, Gateways, LEASE, LONG_LEASE, Ports, SOON, Service, backend, channel, endpoints, pair, routes_to,
 };
 
 fn shop(cluster: &Cluster, address: &str) -> [Backend; 1] {
@@ -149,15 +152,37 @@ async fn a_push_that_outlasts_the_lease_is_not_cut_while_renewals_succeed() -> a
     Ok(())
 }
 
+/// Whichever right is missing is named, and what was granted is noticed without a restart.
 #[tokio::test]
 async fn missing_rights_are_named_with_their_way_out() -> anyhow::Result<()> {
     let Some(cluster) = Cluster::shared("election-rights").await? else { return Ok(()) };
-    let kubeconfig = cluster.namespaced_user("election-rights-nobody", serde_json::json!([])).await?;
+    let grant = async |verbs: &[&str]| {
+        let rule = json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs});
+        let rules = if verbs.is_empty() { json!([]) } else { json!([rule]) };
+        cluster.namespaced_user("election-rights", rules).await
+    };
+    let kubeconfig = grant(&[]).await?;
     let admin = format!("--kong-admin-svc={}/admin", cluster.namespace);
+    let quick = ["--election-lease-duration=4s", "--election-renew-deadline=3s", "--election-retry-period=500ms"];
     let args = ["--kubeconfig", &kubeconfig, &admin, "--election-namespace", &cluster.namespace];
-    let pusher = Service::discovering_pusher(Ports::choose()?, &args)?;
-    pusher
-        .waits_for(&["election", "not allowed to get", "leases.coordination.k8s.io", "Role", &cluster.namespace])
-        .await?;
-    pusher.waits_for(&["discovery", "endpointslices.discovery.k8s.io", "grant"]).await
+    let ports = Ports::choose()?;
+    let pusher = Service::discovering_pusher(ports, &[&args[..], &quick].concat())?;
+    pusher.waits_for(&["discovery", "endpointslices.discovery.k8s.io", "grant"]).await?;
+    let missing = async |verb: &str| {
+        let words = format!("not allowed to {verb}");
+        pusher.waits_for(&["election", &words, "leases.coordination.k8s.io", "Role", &cluster.namespace]).await
+    };
+    missing("get").await?;
+    grant(&["get", "list", "watch"]).await?;
+    missing("create").await?;
+    grant(&["get", "list", "watch", "create"]).await?;
+    missing("update").await?;
+    grant(&["get", "list", "watch", "create", "update"]).await?;
+    let mut client = GatewaysClient::new(channel(ports.pusher)?);
+    eventually("it leads", SOON, async || {
+        let leader =
+            client.get_leader(v1::GetLeaderRequest {}).await.map_err(|status| status.to_string())?.into_inner();
+        if leader.leading { Ok(()) } else { Err(format!("{leader:?}")) }
+    })
+    .await
 }

@@ -9,6 +9,7 @@ mod bad_input;
 mod demo;
 mod deploy;
 mod devcluster;
+mod discovery;
 mod drain;
 mod election;
 mod gateway_api;
