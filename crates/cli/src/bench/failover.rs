@@ -42,7 +42,7 @@ enum Loss {
 
 impl FailoverArgs {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let mut shop = Shop::open(&self.bench).await?;
+        let mut shop = Shop::open(&self.bench, 0).await?;
         let mut rows = Vec::new();
         for (what, loss) in [
             ("SIGTERM of the leader", Loss::Stopped),

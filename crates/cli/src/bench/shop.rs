@@ -42,11 +42,11 @@ impl Drop for Instance {
 }
 
 impl Shop {
-    /// Starts gateways and fills a namespace.
-    pub(crate) async fn open(args: &BenchArgs) -> anyhow::Result<Self> {
+    /// Starts gateways and fills a namespace; shops of other numbers have others.
+    pub(crate) async fn open(args: &BenchArgs, number: u16) -> anyhow::Result<Self> {
         let Cluster { client, url } = args.cluster.connect().await?;
         let api_port = url.parse::<http::Uri>().ok().and_then(|url| url.port_u16()).unwrap_or(443);
-        let namespace = format!("silverback-bench-{}", std::process::id());
+        let namespace = format!("silverback-bench-{}-{number}", std::process::id());
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}}))?;
         namespaces.create(&PostParams::default(), &object).await.context("creating a namespace for the benchmark")?;
