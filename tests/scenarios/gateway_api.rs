@@ -1,4 +1,5 @@
-//! The Gateway API's bundles at a real API server: whatever version a kind is served in, it is read and translated.
+//! The Gateway API's bundles at a real API server: whatever version a kind is served in, it is read and translated; and
+//! bundles that take each other's place, under a watcher that goes on.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use silverback_proto::v1::{self, config_client::ConfigClient, explain_request::S
 use silverback_resources::manifest;
 use silverback_test_support::eventually;
 
-use crate::story::{Cluster, Gateways, Ports, SOON, Service, channel, endpoints, service};
+use crate::story::{Chronicle, Cluster, Gateways, Ports, SOON, Service, channel, endpoints, service};
 
 const GROUP: &str = "gateway.networking.k8s.io";
 
@@ -40,67 +41,105 @@ fn definitions(folder: &Path) -> anyhow::Result<Vec<Value>> {
     Ok(all)
 }
 
-/// In which version a bundle serves a kind.
-struct Versions {
-    of_streams: &'static str,
-    of_policies: &'static str,
+/// In which versions a bundle serves its kinds; `None`: not at all.
+#[derive(Clone, Copy)]
+struct Bundle {
+    folder: &'static str,
+    of_streams: Option<&'static str>,
+    of_policies: Option<&'static str>,
     of_grants: &'static str,
-    of_sets: (&'static str, &'static str),
+    of_sets: Option<(&'static str, &'static str)>,
 }
+
+const OLD_STANDARD: Bundle = Bundle {
+    folder: "gateway-api-v1.3.0/standard",
+    of_streams: None,
+    of_policies: None,
+    of_grants: "v1beta1",
+    of_sets: None,
+};
+const OLD_EXPERIMENTAL: Bundle = Bundle {
+    folder: "gateway-api-v1.3.0/experimental",
+    of_streams: Some("v1alpha2"),
+    of_policies: Some("v1alpha3"),
+    of_grants: "v1beta1",
+    of_sets: Some(("gateway.networking.x-k8s.io/v1alpha1", "XListenerSet")),
+};
+const NEW_STANDARD: Bundle = Bundle {
+    folder: "gateway-api-v1.7.0/standard",
+    of_streams: Some("v1"),
+    of_policies: Some("v1"),
+    of_grants: "v1",
+    of_sets: Some(("v1", "ListenerSet")),
+};
+const NEW_EXPERIMENTAL: Bundle = Bundle { folder: "gateway-api-v1.7.0/experimental", ..NEW_STANDARD };
 
 fn object(version: &str, kind: &str, name: &str, spec: Value) -> Value {
     let version = if version.contains('/') { version.to_owned() } else { format!("{GROUP}/{version}") };
     json!({ "apiVersion": version, "kind": kind, "metadata": { "name": name }, "spec": spec })
 }
 
-/// One object of every kind.
-fn objects(versions: &Versions) -> Vec<Value> {
+/// The class, and a Gateway for each step of a story, so that they share no port.
+fn gateway(bundle: Bundle, step: usize) -> [Value; 2] {
+    let port = 9000 + step;
     let listeners = json!([
         { "name": "web", "port": 80, "protocol": "HTTP" },
-        { "name": "tcp", "port": 9000, "protocol": "TCP" },
-        { "name": "udp", "port": 9000, "protocol": "UDP" },
-        { "name": "tls", "port": 9443, "protocol": "TLS", "tls": { "mode": "Passthrough" } },
+        { "name": "tcp", "port": port, "protocol": "TCP" },
+        { "name": "udp", "port": port, "protocol": "UDP" },
+        { "name": "tls", "port": port + 100, "protocol": "TLS", "tls": { "mode": "Passthrough" } },
     ]);
-    let gateway = json!({
-        "gatewayClassName": "kong", "listeners": listeners, "allowedListeners": { "namespaces": { "from": "Same" } },
-    });
-    let parents = json!([{ "name": "main" }]);
-    let rules = json!([{ "backendRefs": [{ "name": "shop", "port": 80 }] }]);
+    let mut spec = json!({ "gatewayClassName": "kong", "listeners": listeners });
+    if bundle.of_sets.is_some() {
+        spec["allowedListeners"] = json!({ "namespaces": { "from": "Same" } });
+    }
+    [
+        object("v1", "GatewayClass", "kong", json!({ "controllerName": "konghq.com/kic-gateway-controller" })),
+        object("v1", "Gateway", &format!("main{step}"), spec),
+    ]
+}
+
+/// One object of every kind that a bundle serves, named after the step.
+fn objects(bundle: Bundle, step: usize) -> Vec<Value> {
+    let parents = json!([{ "name": format!("main{step}") }]);
+    let rules = |service: &str| json!([{ "backendRefs": [{ "name": service, "port": 80 }] }]);
     let route = |version: &str, kind: &str, name: &str| {
-        let mut spec = json!({ "parentRefs": parents, "rules": rules });
+        let mut spec = json!({ "parentRefs": parents, "rules": rules("shop") });
         if name != "tcp" && name != "udp" {
-            spec["hostnames"] = json!([format!("{name}.test")]);
+            spec["hostnames"] = json!([format!("{name}{step}.test")]);
         }
-        object(version, kind, name, spec)
+        object(version, kind, &format!("{name}{step}"), spec)
     };
-    let (set_version, set_kind) = versions.of_sets;
-    let set = json!({
-        "parentRef": { "name": "main" }, "listeners": [{ "name": "more", "port": 8080, "protocol": "HTTP" }],
-    });
-    let validation = json!({
-        "hostname": "shop.internal", "caCertificateRefs": [{ "group": "", "kind": "ConfigMap", "name": "none" }],
-    });
-    let policy =
-        json!({ "targetRefs": [{ "group": "", "kind": "Service", "name": "policed" }], "validation": validation });
     let grant = json!({
         "from": [{ "group": GROUP, "kind": "HTTPRoute", "namespace": "elsewhere" }],
         "to": [{ "group": "", "kind": "Service" }],
     });
-    let policed = json!([{ "backendRefs": [{ "name": "policed", "port": 80 }] }]);
-    let policed = json!({ "parentRefs": parents, "hostnames": ["policed.test"], "rules": policed });
-    vec![
-        object("v1", "GatewayClass", "kong", json!({ "controllerName": "konghq.com/kic-gateway-controller" })),
-        object("v1", "Gateway", "main", gateway),
-        object(set_version, set_kind, "added", set),
+    let host = format!("policed{step}.test");
+    let policed = json!({ "parentRefs": parents, "hostnames": [host], "rules": rules("policed") });
+    let mut all = gateway(bundle, step).to_vec();
+    all.extend([
         route("v1", "HTTPRoute", "http"),
         route("v1", "GRPCRoute", "grpc"),
-        route(versions.of_streams, "TCPRoute", "tcp"),
-        route(versions.of_streams, "UDPRoute", "udp"),
-        route(versions.of_streams, "TLSRoute", "tls"),
-        object(versions.of_grants, "ReferenceGrant", "open", grant),
-        object(versions.of_policies, "BackendTLSPolicy", "verified", policy),
-        object("v1", "HTTPRoute", "policed", policed),
-    ]
+        object(bundle.of_grants, "ReferenceGrant", &format!("open{step}"), grant),
+        object("v1", "HTTPRoute", &format!("policed{step}"), policed),
+    ]);
+    if let Some(version) = bundle.of_streams {
+        let kinds = [("TCPRoute", "tcp"), ("UDPRoute", "udp"), ("TLSRoute", "tls")];
+        all.extend(kinds.map(|(kind, name)| route(version, kind, name)));
+    }
+    if let Some((version, kind)) = bundle.of_sets {
+        let listener = json!({ "name": "more", "port": 8080, "protocol": "HTTP" });
+        let spec = json!({ "parentRef": { "name": format!("main{step}") }, "listeners": [listener] });
+        all.push(object(version, kind, &format!("added{step}"), spec));
+    }
+    if let Some(version) = bundle.of_policies {
+        let validation = json!({
+            "hostname": "shop.internal", "caCertificateRefs": [{ "group": "", "kind": "ConfigMap", "name": "none" }],
+        });
+        let targets = json!([{ "group": "", "kind": "Service", "name": "policed" }]);
+        let spec = json!({ "targetRefs": targets, "validation": validation });
+        all.push(object(version, "BackendTLSPolicy", &format!("verified{step}"), spec));
+    }
+    all
 }
 
 async fn explained(translator: u16, object: &Value, namespace: &str) -> Result<Value, String> {
@@ -133,59 +172,91 @@ fn knows_its_bundle(status: &Value) -> bool {
     conditions.any(|it| it["type"] == "SupportedVersion" && it["status"] == "True")
 }
 
-async fn every_kind_is_read_and_translated(scenario: &str, folder: &str, versions: Versions) -> anyhow::Result<()> {
-    let Some(folder) = bundle(folder) else { return Ok(()) };
-    let Some(cluster) = Cluster::own(scenario).await? else { return Ok(()) };
-    let definitions = definitions(&folder)?;
-    ensure!(!definitions.is_empty(), "there are no definitions in {}", folder.display());
-    cluster.put_all(definitions).await?;
-    cluster.put_all([service("shop"), endpoints("shop", &["10.1.0.1"]), service("policed")]).await?;
-    let objects = objects(&versions);
-    for object in &objects {
-        // A definition takes a moment to be served.
-        eventually(&format!("{} is taken", object["kind"]), SOON, async || {
-            cluster.put(object.clone()).await.map_err(|error| format!("{error:#}"))
+/// The names of a config's services.
+fn services(config: &Value) -> BTreeSet<String> {
+    let names = config["services"].as_array().into_iter().flatten().filter_map(|it| it["name"].as_str());
+    names.map(str::to_owned).collect()
+}
+
+/// What the routes among objects should become.
+fn wanted(objects: &[Value], namespace: &str) -> BTreeSet<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let routes = objects.iter().filter(|object| text(&object["kind"]).ends_with("Route"));
+    routes
+        .map(|route| {
+            let kind = text(&route["kind"]).to_lowercase();
+            format!("{kind}.{namespace}.{}.0", text(&route["metadata"]["name"]))
         })
-        .await?;
-    }
+        .collect()
+}
+
+/// Installs bundles one after the other under a watcher that goes on. What each of them serves is read and translated,
+/// and what was there before is never missed.
+async fn bundles_are_read(scenario: &str, bundles: &[Bundle]) -> anyhow::Result<()> {
+    let folders: Option<Vec<PathBuf>> = bundles.iter().map(|it| bundle(it.folder)).collect();
+    let Some(folders) = folders else { return Ok(()) };
+    let Some(cluster) = Cluster::own(scenario).await? else { return Ok(()) };
+    cluster.put_all([service("shop"), endpoints("shop", &["10.1.0.1"]), service("policed")]).await?;
     let (gateways, ports) = (Gateways::start(1).await?, Ports::choose()?);
     let _silverback = Service::run("silverback", ports, &gateways, &["--kubeconfig", &cluster.admin()])?;
+    let chronicle = Chronicle::of(&gateways.0[0]);
     let namespace = cluster.namespace.as_str();
-    for object in objects.iter().filter(|object| object["kind"] != "ReferenceGrant") {
-        // The authority that the policy names does not exist.
-        let wanted = if object["kind"] == "BackendTLSPolicy" { "False" } else { "True" };
-        let what = format!("{} {} has Accepted={wanted}", object["apiVersion"], object["kind"]);
-        eventually(&what, SOON, async || {
-            let status = explained(ports.translator, object, namespace).await?;
-            let known = object["kind"] != "GatewayClass" || knows_its_bundle(&status);
-            if known && accepted(&status, wanted) { Ok(()) } else { Err(status.to_string()) }
+    let mut stages: Vec<BTreeSet<String>> = Vec::new();
+    for (step, (bundle, folder)) in bundles.iter().zip(folders).enumerate() {
+        let definitions = definitions(&folder)?;
+        ensure!(!definitions.is_empty(), "there are no definitions in {}", folder.display());
+        cluster.put_all(definitions).await?;
+        let objects = objects(*bundle, step);
+        for object in &objects {
+            // A definition takes a moment to be served.
+            eventually(&format!("{} is taken", object["kind"]), SOON, async || {
+                cluster.put(object.clone()).await.map_err(|error| format!("{error:#}"))
+            })
+            .await?;
+        }
+        for object in objects.iter().filter(|object| object["kind"] != "ReferenceGrant") {
+            // The authority that the policy names does not exist.
+            let wanted = if object["kind"] == "BackendTLSPolicy" { "False" } else { "True" };
+            let what = format!("{}: {} {} has Accepted={wanted}", bundle.folder, object["apiVersion"], object["kind"]);
+            eventually(&what, SOON, async || {
+                let status = explained(ports.translator, object, namespace).await?;
+                let known = object["kind"] != "GatewayClass" || knows_its_bundle(&status);
+                if known && accepted(&status, wanted) { Ok(()) } else { Err(status.to_string()) }
+            })
+            .await?;
+        }
+        let mut stage = wanted(&objects, namespace);
+        stage.extend(stages.last().cloned().unwrap_or_default());
+        eventually("every route is at the gateway", SOON, async || {
+            let served = services(&gateways.0[0].config());
+            if stage.is_subset(&served) { Ok(()) } else { Err(format!("{served:?}")) }
         })
-        .await?;
+        .await
+        .with_context(|| format!("{}: services of routes", bundle.folder))?;
+        stages.push(stage);
     }
-    eventually("every route reaches the gateway", SOON, async || {
-        let config = gateways.0[0].config();
-        let names = config["services"].as_array().into_iter().flatten().filter_map(|it| it["name"].as_str());
-        let names: BTreeSet<String> = names.map(str::to_owned).collect();
-        let wanted = ["http", "grpc", "tcp", "udp", "tls"].map(|name| format!("{name}route.{namespace}.{name}.0"));
-        if wanted.iter().all(|name| names.contains(name)) { Ok(()) } else { Err(format!("{names:?}")) }
-    })
-    .await
-    .context("services of routes")
+    let mut reached = 0;
+    chronicle.judge(|config| {
+        let served = services(config);
+        while reached < stages.len() && stages[reached].is_subset(&served) {
+            reached += 1;
+        }
+        let lost = stages.get(reached.wrapping_sub(1)).filter(|stage| !stage.is_subset(&served));
+        ensure!(lost.is_none(), "of {lost:?} the gateway was told only {served:?}");
+        Ok(())
+    })?;
+    ensure!(reached == stages.len(), "the gateway was told {reached} of {} stages", stages.len());
+    Ok(())
 }
 
+/// Alpha versions become `v1`, which is then what is stored; at last they are served no more.
 #[tokio::test]
-async fn bundle_1_3_0_is_read_in_its_versions() -> anyhow::Result<()> {
-    let versions = Versions {
-        of_streams: "v1alpha2",
-        of_policies: "v1alpha3",
-        of_grants: "v1beta1",
-        of_sets: ("gateway.networking.x-k8s.io/v1alpha1", "XListenerSet"),
-    };
-    every_kind_is_read_and_translated("bundle-old", "gateway-api-v1.3.0/experimental", versions).await
+async fn experimental_bundles_are_read_and_give_way_to_newer_ones() -> anyhow::Result<()> {
+    bundles_are_read("bundles-experimental", &[OLD_EXPERIMENTAL, NEW_EXPERIMENTAL, NEW_STANDARD]).await
 }
 
+/// Kinds that were not there come.
 #[tokio::test]
-async fn bundle_1_7_0_is_read_in_its_versions() -> anyhow::Result<()> {
-    let versions = Versions { of_streams: "v1", of_policies: "v1", of_grants: "v1", of_sets: ("v1", "ListenerSet") };
-    every_kind_is_read_and_translated("bundle-new", "gateway-api-v1.7.0/standard", versions).await
+async fn standard_bundles_are_read_and_give_way_to_newer_ones() -> anyhow::Result<()> {
+    bundles_are_read("bundles-standard", &[OLD_STANDARD, NEW_STANDARD]).await
 }

@@ -168,7 +168,7 @@ impl Collection {
         for item in items {
             gone.remove(&item.key);
             self.redate(&item);
-            self.put(item, touched);
+            self.list(item, touched);
         }
         for (key, held) in gone {
             if rules::absence_deletes(&held, version) {
@@ -259,6 +259,17 @@ impl Collection {
     fn redate(&mut self, listed: &Item) {
         if let Some(held) = self.items.get_mut(&listed.key).filter(|_| listed.version > self.frontier.seen) {
             Arc::make_mut(held).version = listed.version.clone();
+        }
+    }
+
+    /// Stores a listed item. One that is different though nobody wrote it, since it is read otherwise now, is news to
+    /// whoever heard of it before.
+    fn list(&mut self, item: Item, touched: &mut Vec<Touch>) {
+        let (key, before) = (item.key.clone(), touched.len());
+        let unwritten = item.version <= self.frontier.seen;
+        self.put(item, touched);
+        if unwritten && touched.len() > before {
+            self.entered.insert(key, self.frontier.seen.clone());
         }
     }
 

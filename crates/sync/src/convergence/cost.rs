@@ -58,6 +58,19 @@ fn what_a_list_passed_over_reaches_whoever_heard_of_it() {
 }
 
 #[test]
+fn what_is_read_otherwise_though_nobody_wrote_it_reaches_whoever_heard_of_it() {
+    let mut watchers = [watcher(100)];
+    let mut reader = Reader::new(Mode::PerCollection, 0, &mut watchers);
+    read(&mut reader, &mut watchers);
+    let otherwise = |name| item(name, 1, if name == 7 { 2 } else { 1 });
+    let version = Version::from_counter(20);
+    watchers[0].apply(&collection(0), Change::Replace { items: (0..100).map(otherwise).collect(), version });
+    reader.connect(0, &mut watchers);
+    let cost = read(&mut reader, &mut watchers);
+    assert_eq!((cost.snapshots, cost.deltas, cost.items, reader.held.len()), (0, 1, 1, 100));
+}
+
+#[test]
 fn a_watcher_that_is_behind_sets_nobody_back() {
     let mut watchers = [watcher(100), watcher(100)];
     watchers[0].apply(&collection(0), Change::Upsert(item(3, 15, 2)));

@@ -18,12 +18,21 @@ use super::KubernetesSource;
 pub(crate) struct Installed {
     /// None until the collection was complete once.
     as_of: Option<Version>,
-    /// Versions served, by `plural.group`, of CRDs that are established.
-    served: BTreeMap<String, Vec<String>>,
+    /// CRDs that are established, by `plural.group`.
+    definitions: BTreeMap<String, Definition>,
     /// Why the CRDs cannot be listed right now.
     pub(super) trouble: Option<String>,
     /// They may not be read, and that is how it is meant to be.
     pub(super) unreadable: bool,
+}
+
+/// What a CRD says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Definition {
+    /// How often it was written.
+    generation: i64,
+    /// Versions in which the kind is served.
+    served: Vec<String>,
 }
 
 impl Installed {
@@ -31,9 +40,14 @@ impl Installed {
     /// known yet.
     pub(crate) fn version_of(&self, kind: &Kind) -> Option<Result<&'static str, Version>> {
         let as_of = self.as_of.clone()?;
-        let served = self.served.get(&kind.crd_name()?);
-        let best = served.and_then(|served| kind.served_version(served.iter().map(String::as_str)));
-        Some(best.ok_or(as_of))
+        let definition = self.definitions.get(&kind.crd_name()?);
+        let served = definition.map(|definition| definition.served.iter().map(String::as_str));
+        Some(served.and_then(|served| kind.served_version(served)).ok_or(as_of))
+    }
+
+    /// How often a kind's definition was written: under another one, objects have other fields.
+    pub(super) fn generation_of(&self, kind: &Kind) -> Option<i64> {
+        Some(self.definitions.get(&kind.crd_name()?)?.generation)
     }
 
     /// What the collection says now, where `held` is what it said before.
@@ -45,20 +59,21 @@ impl Installed {
             Completeness::Absent => return Self { trouble, unreadable: true, ..Self::default() },
             Completeness::Whole { .. } => (),
         }
-        let served = view.items.values().filter_map(|item| served_versions(&item.key, &item.body)).collect();
-        Self { as_of: Some(view.frontier.seen.clone()), served, trouble, unreadable: false }
+        let definitions = view.items.values().filter_map(|item| definition(&item.key, &item.body)).collect();
+        Self { as_of: Some(view.frontier.seen.clone()), definitions, trouble, unreadable: false }
     }
 }
 
-/// `plural.group` and the served versions of a CRD that is established.
-fn served_versions(key: &ObjectKey, body: &str) -> Option<(String, Vec<String>)> {
+/// `plural.group` and what it says, of a CRD that is established.
+fn definition(key: &ObjectKey, body: &str) -> Option<(String, Definition)> {
     let crd: Value = serde_json::from_str(body).ok()?;
     let established = crd.pointer("/status/conditions")?.as_array()?.iter().any(|condition| {
         condition["type"].as_str() == Some("Established") && condition["status"].as_str() == Some("True")
     });
     let served = crd.pointer("/spec/versions")?.as_array()?.iter().filter(|version| version["served"] == true);
     let served = served.filter_map(|version| version["name"].as_str()).map(str::to_owned).collect();
-    established.then(|| (key.name.clone(), served))
+    let generation = crd.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default();
+    established.then(|| (key.name.clone(), Definition { generation, served }))
 }
 
 /// Tells what is installed, from what is published of the CRDs.
@@ -79,7 +94,7 @@ pub(super) async fn follow(source: KubernetesSource, installed: watch::Sender<In
         if let Some(now) = now {
             installed.send_if_modified(|held| {
                 let news = held.as_of.is_some() != now.as_of.is_some()
-                    || held.served != now.served
+                    || held.definitions != now.definitions
                     || held.trouble != now.trouble
                     || held.unreadable != now.unreadable;
                 if news {
@@ -102,9 +117,9 @@ mod tests {
     use super::*;
 
     fn installed(body: &str) -> Installed {
-        let served = served_versions(&ObjectKey::new("", "tcproutes.gateway.networking.k8s.io"), body);
+        let definition = definition(&ObjectKey::new("", "tcproutes.gateway.networking.k8s.io"), body);
         let as_of = Some(Version::from_counter(5));
-        Installed { as_of, served: served.into_iter().collect(), ..Installed::default() }
+        Installed { as_of, definitions: definition.into_iter().collect(), ..Installed::default() }
     }
 
     #[test]

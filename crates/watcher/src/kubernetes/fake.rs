@@ -98,6 +98,14 @@ impl Fake {
         });
     }
 
+    /// Shows an object otherwise, as another definition of its kind does: nobody wrote it, and no watch tells.
+    pub(super) fn show(&self, kind: KindId, namespace: &str, name: &str, field: &str, value: Value) {
+        self.alter(|state| {
+            let objects = state.objects.entry(path_of(kind)).or_default();
+            objects.get_mut(&ObjectKey::new(namespace, name)).unwrap()[field] = value;
+        });
+    }
+
     pub(super) fn delete(&self, kind: KindId, namespace: &str, name: &str) {
         self.alter(|state| {
             state.version += 1;

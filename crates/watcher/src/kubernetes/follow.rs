@@ -50,6 +50,7 @@ impl Follower {
             return;
         };
         let mut asked = self.source.asked.subscribe();
+        let mut read = None;
         loop {
             let now = installed.borrow_and_update().clone();
             let histories = asked.borrow_and_update().histories;
@@ -60,10 +61,19 @@ impl Follower {
             match now.version_of(self.kind) {
                 Some(Ok(version)) => {
                     let kind = self.kind;
-                    let other = move |now: &Installed| now.version_of(kind) != Some(Ok(version));
+                    let definition = (version, now.generation_of(kind));
+                    // Objects are listed anew under each definition: an older one may have hidden fields. The API server
+                    // may go by the older one for a moment, so they are listed again when that is over.
+                    let until = match read.replace(definition) {
+                        Some(before) if before != definition => self.source.patience.defined,
+                        _ => Duration::MAX,
+                    };
+                    let other = move |now: &Installed| {
+                        now.version_of(kind) != Some(Ok(version)) || now.generation_of(kind) != definition.1
+                    };
                     let mut changes = installed.clone();
                     let changed = async move {
-                        let _ = changes.wait_for(other).await;
+                        let _ = tokio::time::timeout(until, changes.wait_for(other)).await;
                     };
                     self.follow_version(version, false, changed).await;
                     continue;

@@ -48,6 +48,8 @@ pub(crate) struct Patience {
     pub(crate) silence: Duration,
     /// Until a refusal is believed, where nothing else tells that a kind is not there.
     pub(crate) refused: Duration,
+    /// Until the API server goes by the new definition of a kind.
+    pub(crate) defined: Duration,
 }
 
 impl Default for Patience {
@@ -58,6 +60,7 @@ impl Default for Patience {
             streamed_again: Duration::from_secs(600),
             silence: Duration::from_secs(150),
             refused: Duration::from_secs(5),
+            defined: Duration::from_secs(5),
         }
     }
 }

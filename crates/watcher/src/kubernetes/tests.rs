@@ -303,6 +303,29 @@ async fn a_kind_comes_and_goes_with_its_definition_and_with_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_new_definition_shows_fields_that_the_old_one_hid() {
+    let fake = Fake::default();
+    let defined = |generation: u64| {
+        let mut crd = crd(true);
+        crd["metadata"] = json!({ "generation": generation });
+        crd
+    };
+    fake.put(CRD, "", PLUGINS_CRD, defined(1));
+    fake.put(PLUGIN, "shop", "auth", json!({ "plugin": "key-auth" }));
+    let patience = Patience { defined: BRIEF, ..Patience::default() };
+    let mut story = Start { patience, ..Start::watching(&[PLUGIN]) }.run(&fake);
+    story.holds(&["KongPlugin auth"]).await;
+    let shows = |name: &'static str| move |story: &Story| story.held.values().any(|body| body.contains(name));
+    fake.show(PLUGIN, "shop", "auth", "instance_name", json!("first"));
+    fake.put(CRD, "", PLUGINS_CRD, defined(2));
+    story.until("the field is shown", shows("first")).await;
+    // The API server went by the old definition for a moment.
+    fake.show(PLUGIN, "shop", "auth", "instance_name", json!("second"));
+    story.until("it is listed again", shows("second")).await;
+    assert!(story.gone.is_empty());
+}
+
+#[tokio::test]
 async fn definitions_that_were_never_read_are_waited_for() {
     let fake = Fake::default();
     fake.refuse("customresourcedefinitions", 403, None);
