@@ -8,11 +8,8 @@ use silverback_resources::types::{BackendTLSPolicy, Meta, Service};
 
 use crate::annotations::service as annotations;
 use crate::backends::Port;
-use crate::kinds::backend_tls_policy;
+use crate::kinds::backend_tls_policy::{self, DEPTH_OPTION};
 use crate::source::{Maker, Source};
-
-/// The option of a policy that says how long chains of certificates may be.
-const DEPTH_OPTION: &str = "tls-verify-depth";
 
 /// A Service, or a facade of one.
 #[derive(Clone, Debug)]

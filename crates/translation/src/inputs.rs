@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use silverback_incremental::{Ctx, Derived, Graph, Index, Input};
+use silverback_incremental::{Ctx, Derived, Graph, Index, Input, Members};
 use silverback_model::{ObjectKey, ObjectRef};
 use silverback_resources::crds::{
     IngressClassParameters, KongClusterPlugin, KongConsumer, KongConsumerGroup, KongCustomEntity, KongIngress,
@@ -70,6 +70,8 @@ pub(crate) struct Inputs {
     pub licenses: Input<ObjectKey, KongLicense>,
     /// Gateways.
     pub gateways: Input<ObjectKey, Gateway>,
+    /// Those that routes need not name, by the scope of such routes.
+    pub default_gateways: Index<String, ObjectKey>,
     /// Their classes.
     pub gateway_classes: Input<ObjectKey, GatewayClass>,
     /// CRDs of the Gateway API.
@@ -95,6 +97,7 @@ impl Inputs {
         let slices = graph.input_hot("endpoint slices");
         let tls_policies = graph.input("backend tls policies");
         let listener_sets = graph.input("listener sets");
+        let gateways = graph.input("gateways");
         Self {
             grants,
             grants_by_namespace: graph
@@ -120,7 +123,10 @@ impl Inputs {
             facades: graph.input("facades"),
             vaults: graph.input("vaults"),
             licenses: graph.input("licenses"),
-            gateways: graph.input("gateways"),
+            default_gateways: graph.index("default gateways", &gateways, |_, gateway: &Gateway| {
+                gateway.spec.default_scope.iter().filter(|scope| *scope != "None").cloned().collect()
+            }),
+            gateways,
             gateway_classes: graph.input("gateway classes"),
             definitions: graph.input("gateway api definitions"),
             listener_sets,
@@ -203,6 +209,11 @@ impl View<'_> {
     /// What a Gateway listens for.
     pub(crate) fn listening(&self, gateway: &ObjectKey) -> Option<Arc<Listening>> {
         self.ctx.get(&self.known?.listening, gateway)
+    }
+
+    /// The Gateways that routes of a scope need not name, whoever's they are.
+    pub(crate) fn default_gateways(&self, scope: &str) -> Arc<Members<ObjectKey>> {
+        self.ctx.members(&self.inputs.default_gateways, &scope.to_owned())
     }
 
     /// A ListenerSet.

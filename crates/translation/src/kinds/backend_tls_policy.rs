@@ -7,6 +7,9 @@ use silverback_resources::types::{BackendTLSPolicy, BackendTlsTarget};
 
 use super::ca_certificate::Holder;
 
+/// The option of a policy that says how long chains of certificates may be.
+pub(crate) const DEPTH_OPTION: &str = "tls-verify-depth";
+
 /// Whether a target is this Service: `section` is the name of a port, or none for all of them.
 fn is_target(target: &BackendTlsTarget, service: &str, section: Option<&str>) -> bool {
     let given = target.section_name.as_deref().filter(|name| !name.is_empty());
@@ -56,6 +59,9 @@ pub(crate) fn unsupported(policy: &BackendTLSPolicy) -> Option<(&'static str, &'
     }
     if validation.ca_certificate_refs.is_empty() {
         return Some(("spec.validation", "it names no authority"));
+    }
+    if policy.spec.options.keys().any(|option| option != DEPTH_OPTION) {
+        return Some(("spec.options", "no option but tls-verify-depth is known; leave others out"));
     }
     None
 }

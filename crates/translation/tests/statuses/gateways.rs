@@ -80,7 +80,13 @@ fn listeners_that_are_not_distinct_are_conflicted() {
 fn listeners_that_kong_has_not_are_refused() {
     let of = |listener: Value| listener_conditions(json!([listener]))[0][0].clone();
     let foreign = json!({"name": "l", "port": 80, "protocol": "acme.io/quic"});
-    assert_eq!(of(foreign), "Accepted=False/UnsupportedProtocol");
+    assert_eq!(of(foreign.clone()), "Accepted=False/UnsupportedProtocol");
+    assert_eq!(listener_conditions(json!([foreign]))[0][3], "Programmed=False/Invalid");
+    let auth = json!({"requests": [{"type": "ExternalAuth", "externalAuth": {"protocol": "HTTP"}}]});
+    let filtering = json!({"name": "l", "port": 80, "protocol": "HTTP", "filters": auth});
+    assert_eq!(of(filtering), "Accepted=False/UnsupportedValue", "nobody passes a filter that is not run");
+    let options = json!({"name": "l", "port": 443, "protocol": "HTTPS", "tls": {"options": {"acme.io/min": "1.3"}}});
+    assert_eq!(of(options), "Accepted=False/UnsupportedValue");
     let passing = json!({"name": "l", "port": 443, "protocol": "HTTPS", "tls": {"mode": "Passthrough"}});
     assert_eq!(of(passing), "Accepted=False/UnsupportedValue");
 }
@@ -170,6 +176,10 @@ fn gateways_with_what_cannot_be_had_are_not_accepted() {
     assert_eq!(with("infrastructure", parameters)[0], "Accepted=False/InvalidParameters");
     let address = json!([{"type": "acme.io/name", "value": "x"}]);
     assert_eq!(with("addresses", address)[0], "Accepted=False/UnsupportedAddress");
+    let inside = json!([{"type": "IPAddress", "value": "192.0.2.1", "routability": "Cluster"}]);
+    assert_eq!(with("addresses", inside)[0], "Accepted=False/UnsupportedAddress");
+    let labels = json!({"labels": {"a": "b"}, "annotations": {"a": "b"}});
+    assert_eq!(with("infrastructure", labels), FINE, "nothing is made for a Gateway that could have them");
     let plain = json!([{"type": "IPAddress", "value": "192.0.2.1"}]);
     assert_eq!(with("addresses", plain), FINE, "what becomes of an address is said where addresses are known");
 }

@@ -70,6 +70,11 @@ fn policies_that_kong_cannot_follow_are_invalid() {
     let system = json!({"hostname": "s.test", "wellKnownCACertificates": "System"});
     assert_eq!(policed(&[policy("p", 1, system)], "p")[0], "Accepted=False/Invalid");
     let mut names = trusting("ca");
+    let mut policy_with_options = policy("p", 1, trusting("ca"));
+    policy_with_options["spec"]["options"] = json!({"acme.io/ciphers": "x"});
+    assert_eq!(policed(&[authority("ca"), policy_with_options.clone()], "p")[0], "Accepted=False/Invalid");
+    policy_with_options["spec"]["options"] = json!({"tls-verify-depth": "2"});
+    assert_eq!(policed(&[authority("ca"), policy_with_options], "p")[0], "Accepted=True/Accepted");
     names["subjectAltNames"] = json!([{"type": "Hostname", "hostname": "x.test"}]);
     assert_eq!(policed(&[authority("ca"), policy("p", 1, names)], "p")[0], "Accepted=False/Invalid");
 }

@@ -74,7 +74,16 @@ fn what_kong_cannot_do_is_refused() {
         with("sessionPersistence", json!({"sessionName": "x"})),
         with("timeouts", json!({"request": "soon"})),
     ];
-    for route in refused {
+    let percent = json!({"backendRef": {"name": "s", "port": 80}, "percent": 10});
+    let auth = json!({"protocol": "GRPC", "backendRef": {"name": "s", "port": 80}, "grpc": {}});
+    let more = [
+        filter(json!({"type": "RequestMirror", "requestMirror": percent})),
+        filter(json!({"type": "ExternalAuth", "externalAuth": auth})),
+        with("sessionPersistence", json!({"type": "Header", "header": {"name": "x"}})),
+        with("sessionPersistence", json!({"type": "Cookie", "idleTimeout": "1h", "cookie": {"name": "x"}})),
+        with("sessionPersistence", json!({"type": "Cookie", "cookie": {"name": "x", "lifetimeType": "Permanent"}})),
+    ];
+    for route in refused.into_iter().chain(more) {
         assert_eq!(routed(std::slice::from_ref(&route)), REFUSED, "{route}");
     }
     let filters = json!([{"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["x"]}}]);
@@ -168,6 +177,50 @@ fn http_is_not_spoken_as_http2_in_clear() {
     assert_eq!(routed(&[with("backendRefs", target.clone())])[1], "ResolvedRefs=False/UnsupportedProtocol");
     let grpc = object("GRPCRoute", "r", json!({"parentRefs": [{"name": "g"}], "rules": [{"backendRefs": target}]}));
     assert_eq!(parent(&status(&[grpc], "GRPCRoute", "r")), FINE, "gRPC is HTTP/2");
+}
+
+/// What Kong has nothing for is refused in rules of gRPC as well.
+#[test]
+fn what_kong_cannot_do_for_calls_is_refused() {
+    let mirror = json!([{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "s", "port": 80}}}]);
+    let persistence = json!({"type": "Header", "header": {"name": "x"}});
+    for (field, value) in [("filters", mirror), ("sessionPersistence", persistence)] {
+        let mut rule = json!({"backendRefs": backend("s")});
+        rule[field] = value;
+        let route = object("GRPCRoute", "r", json!({"parentRefs": [{"name": "g"}], "rules": [rule]}));
+        assert_eq!(parent(&status(&[route], "GRPCRoute", "r")), REFUSED, "{field}");
+    }
+}
+
+/// "If set, the Gateway will claim any Route with a matching scope set in its UseDefaultGateway field, subject to the
+/// usual rules about which routes the Gateway can attach to."
+#[test]
+fn default_gateways_take_routes_that_do_not_name_them() {
+    let by_default = |scope: &str, wanted: &str| {
+        let mut gateway = gateway(json!([http("web")]));
+        gateway["spec"]["defaultScope"] = scope.into();
+        let spec = json!({"useDefaultGateways": wanted, "rules": [rule()]});
+        status(&[gateway, object("HTTPRoute", "r", spec)], "HTTPRoute", "r")
+    };
+    let taken = by_default("All", "All");
+    assert_eq!(parent(&taken), FINE);
+    let gateway = json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "n", "name": "g"});
+    assert_eq!(
+        taken["parents"],
+        json!([{"parentRef": gateway, "controllerName": taken["parents"][0]["controllerName"],
+        "conditions": taken["parents"][0]["conditions"]}])
+    );
+    for (scope, wanted) in [("None", "All"), ("All", "None"), ("None", "None")] {
+        assert_eq!(by_default(scope, wanted), Value::Null, "{scope} {wanted}");
+    }
+    let mut closed = super::gateway(json!([{"name": "tcp", "port": 9000, "protocol": "TCP"}]));
+    closed["spec"]["defaultScope"] = "All".into();
+    let named = at(route(json!([rule()])), "/spec/parentRefs", json!([{"name": "g"}]));
+    let mut both = named.clone();
+    both["spec"]["useDefaultGateways"] = "All".into();
+    let found = status(&[closed, both], "HTTPRoute", "r");
+    assert_eq!(found["parents"].as_array().map(Vec::len), Some(1), "a parent that is named is one parent");
+    assert_eq!(parent(&found)[0], "Accepted=False/NotAllowedByListeners");
 }
 
 #[test]

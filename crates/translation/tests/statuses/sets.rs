@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::gateways::GOOD_LISTENER;
+use super::gateways::{GOOD_LISTENER, https, key_pair};
 use super::*;
 
 fn set(name: &str, created: u8, listeners: Value) -> Value {
@@ -91,4 +91,25 @@ fn a_set_may_conflict_by_host_and_by_protocol() {
     let found = status_in(&translator, "ListenerSet", "x")["listeners"][0]["conditions"].clone();
     let wanted = ["Accepted=False/ListenerConflict", "Conflicted=True/ListenerConflict"];
     assert_eq!(conditions(&found)[..2], wanted);
+}
+
+/// "UnsupportedProtocol", "HostnameConflict", "InvalidCertificateRef", "InvalidRouteKinds", "RefNotPermitted" and "Invalid"
+/// mean the same where a set has the listener.
+#[test]
+fn listeners_of_sets_are_judged_like_those_of_gateways() {
+    let foreign = json!({"name": "a", "port": 81, "protocol": "acme.io/quic"});
+    let mut kinds = http("b");
+    kinds["port"] = 82.into();
+    kinds["allowedRoutes"] = json!({"kinds": [{"kind": "TCPRoute"}]});
+    let missing = https("c", "c.test", json!([{"name": "none"}]));
+    let elsewhere = https("d", "d.test", json!([{"name": "pair", "namespace": "m"}]));
+    let listeners = json!([foreign, kinds, missing, elsewhere, http("e")]);
+    let translator = translated(&[open_gateway(json!([http("web")])), key_pair("m"), set("x", 1, listeners)]);
+    let status = status_in(&translator, "ListenerSet", "x");
+    let of = |at: usize| conditions(&status["listeners"][at]["conditions"]);
+    assert_eq!((&*of(0)[0], &*of(0)[3]), ("Accepted=False/UnsupportedProtocol", "Programmed=False/Invalid"));
+    assert_eq!(of(1)[2], "ResolvedRefs=False/InvalidRouteKinds");
+    assert_eq!(of(2)[2], "ResolvedRefs=False/InvalidCertificateRef");
+    assert_eq!(of(3)[2], "ResolvedRefs=False/RefNotPermitted");
+    assert_eq!(of(4)[0], "Accepted=False/HostnameConflict");
 }

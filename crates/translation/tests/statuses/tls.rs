@@ -175,13 +175,13 @@ fn overlapping_certificates_are_told() {
         assert_eq!(of(0), of(1), "\"MUST be set on all Listeners with overlapping TLS config\"");
         of(0)
     };
-    let overlaps = |what: &str| Some(format!("OverlappingTLSConfig=True/Overlapping{what}"));
+    let overlaps = |what: &str| Some(format!("OverlappingTLSConfig=True/{what}"));
     let apart = ["foo.a.test", "bar.a.test"];
-    assert_eq!(told(443, apart, [&["*.a.test"], &["bar.a.test"]]), overlaps("Certificates"));
+    assert_eq!(told(443, apart, [&["*.a.test"], &["bar.a.test"]]), overlaps("OverlappingCertificates"));
     assert_eq!(told(443, apart, [&["foo.a.test"], &["bar.a.test"]]), None);
     assert_eq!(told(443, apart, [&["*.test"], &["bar.a.test"]]), None, "a wildcard stands for one label");
     assert_eq!(told(444, apart, [&["*.a.test"], &["bar.a.test"]]), None, "another port");
     let within = ["*.a.test", "bar.a.test"];
-    assert_eq!(told(443, within, [&["*.a.test"], &["bar.a.test"]]), overlaps("Certificates"));
-    assert_eq!(told(443, within, [&["foo.a.test"], &["bar.a.test"]]), overlaps("Hostnames"));
+    assert_eq!(told(443, within, [&["*.a.test"], &["bar.a.test"]]), overlaps("OverlappingCertificates"));
+    assert_eq!(told(443, within, [&["foo.a.test"], &["bar.a.test"]]), overlaps("OverlappingHostnames"));
 }

@@ -49,6 +49,8 @@ pub struct GatewaySpec {
     pub listeners: Vec<Listener>,
     /// Who may add listeners; nobody where it is not given.
     pub allowed_listeners: Option<AllowedListeners>,
+    /// Scope of routes that are attached though they do not name it: All or None.
+    pub default_scope: Option<String>,
     /// Addresses that are asked for.
     #[serde(deserialize_with = "null_as_default")]
     pub addresses: Vec<GatewayAddress>,
@@ -78,6 +80,8 @@ pub struct GatewayAddress {
     pub kind: Option<String>,
     /// The address; any of the type where it is empty.
     pub value: Option<String>,
+    /// From where it is to be reached.
+    pub routability: Option<String>,
 }
 
 /// How the gateways are to be run.
@@ -160,6 +164,8 @@ pub struct Listener {
     pub protocol: String,
     /// How TLS is ended.
     pub tls: Option<ListenerTls>,
+    /// What is done to requests before a route is chosen.
+    pub filters: Option<Value>,
     /// Who may be attached.
     pub allowed_routes: Option<AllowedRoutes>,
 }
@@ -173,6 +179,9 @@ pub struct ListenerTls {
     /// Secrets with certificates.
     #[serde(deserialize_with = "null_as_default")]
     pub certificate_refs: Vec<ObjectRefTo>,
+    /// More, by implementations' own names.
+    #[serde(deserialize_with = "null_as_default")]
+    pub options: BTreeMap<String, Value>,
     /// How clients show themselves (bundles before 1.4).
     pub frontend_validation: Option<ClientValidation>,
 }

@@ -101,6 +101,8 @@ pub struct HttpSpec {
     /// Where it wants to be attached.
     #[serde(deserialize_with = "null_as_default")]
     pub parent_refs: Vec<ParentRef>,
+    /// Scope of the Gateways that it is attached to though it names none: All or None.
+    pub use_default_gateways: Option<String>,
     /// Hosts.
     #[serde(deserialize_with = "null_as_default")]
     pub hostnames: Vec<String>,
@@ -175,6 +177,8 @@ pub struct GrpcSpec {
     /// Where it wants to be attached.
     #[serde(deserialize_with = "null_as_default")]
     pub parent_refs: Vec<ParentRef>,
+    /// Scope of the Gateways that it is attached to though it names none: All or None.
+    pub use_default_gateways: Option<String>,
     /// Hosts.
     #[serde(deserialize_with = "null_as_default")]
     pub hostnames: Vec<String>,
@@ -244,6 +248,8 @@ pub struct L4Spec {
     /// Where it wants to be attached.
     #[serde(deserialize_with = "null_as_default")]
     pub parent_refs: Vec<ParentRef>,
+    /// Scope of the Gateways that it is attached to though it names none: All or None.
+    pub use_default_gateways: Option<String>,
     /// The routes.
     #[serde(deserialize_with = "null_as_default")]
     pub rules: Vec<L4Rule>,
@@ -256,6 +262,8 @@ pub struct TlsSpec {
     /// Where it wants to be attached.
     #[serde(deserialize_with = "null_as_default")]
     pub parent_refs: Vec<ParentRef>,
+    /// Scope of the Gateways that it is attached to though it names none: All or None.
+    pub use_default_gateways: Option<String>,
     /// Server names.
     #[serde(deserialize_with = "null_as_default")]
     pub hostnames: Vec<String>,

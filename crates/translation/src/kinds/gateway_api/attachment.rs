@@ -109,12 +109,18 @@ pub(crate) fn is_kind(kind: &RouteKind, protocol: &str) -> bool {
 }
 
 impl Scope<'_> {
-    /// Attaches a route; `None` when no parent is ours.
-    pub(super) fn attach(&self, parents: &[ParentRef], hostnames: &[String]) -> Option<Attachment> {
+    /// Attaches a route; `None` when no parent is ours. `default`: the scope of Gateways that it need not name.
+    pub(super) fn attach(
+        &self,
+        parents: &[ParentRef],
+        default: Option<&str>,
+        hostnames: &[String],
+    ) -> Option<Attachment> {
         let home = &self.source.meta.namespace;
+        let implied = default.map(|scope| self.default_gateways(scope, parents)).unwrap_or_default();
         let mut attachment = Attachment::default();
         let mut strangers = Vec::new();
-        for parent in parents {
+        for parent in parents.iter().chain(&implied) {
             let Some(owner) = Owner::of(parent, home) else { continue };
             let Some((gateway, listening)) = self.listening(&owner) else { continue };
             if !listening.ours {
@@ -150,6 +156,23 @@ impl Scope<'_> {
         }
         attachment.counts = lenient || !attachment.listeners.is_empty();
         (lenient || !attachment.parents.is_empty()).then_some(attachment)
+    }
+
+    /// "If set, it will be attached to any default Gateway supporting the named scope": those it does not name anyway.
+    fn default_gateways(&self, scope: &str, parents: &[ParentRef]) -> Vec<ParentRef> {
+        let named = |key: &ObjectKey| {
+            let owner = Owner::Gateway(key.clone());
+            parents.iter().any(|parent| Owner::of(parent, &self.source.meta.namespace).as_ref() == Some(&owner))
+        };
+        let gateways = self.view.default_gateways(scope);
+        let others = gateways.iter().filter(|key| !named(key)).map(|key| ParentRef {
+            group: Some(GROUP.to_owned()),
+            kind: Some("Gateway".to_owned()),
+            namespace: Some(key.namespace.clone()),
+            name: key.name.clone(),
+            ..ParentRef::default()
+        });
+        others.collect()
     }
 
     /// The Gateway of listeners, and all it listens for.

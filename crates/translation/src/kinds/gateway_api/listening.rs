@@ -194,6 +194,11 @@ fn refused(gateway: &Gateway) -> Option<(ConditionReason, String)> {
         let message = "spec.infrastructure.parametersRef: there are no parameters of a Gateway; leave it out";
         return Some((ConditionReason::InvalidParameters, message.to_owned()));
     }
+    if let Some(address) = spec.addresses.iter().find(|it| it.routability.as_deref().is_some_and(|it| !it.is_empty())) {
+        let routability = address.routability.as_deref().unwrap_or_default();
+        let message = format!("spec.addresses: routability {routability}: from where gateways are reached is not ours");
+        return Some((ConditionReason::UnsupportedAddress, message));
+    }
     let kind = |kind: Option<&str>| matches!(kind, None | Some("IPAddress" | "Hostname"));
     if let Some(address) = spec.addresses.iter().find(|address| !kind(address.kind.as_deref())) {
         let kind = address.kind.as_deref().unwrap_or_default();
@@ -223,6 +228,12 @@ fn unsupported(listener: &Listener, gateway: &Gateway) -> Option<(ConditionReaso
     let value = |message: &str| Some((ConditionReason::UnsupportedValue, message.to_owned()));
     if listener.protocol == "HTTPS" && mode(listener) == Some("Passthrough") {
         return value("tls.mode: HTTPS ends at the gateway; protocol TLS can pass through");
+    }
+    if listener.filters.is_some() {
+        return value("filters: Kong has none of a listener; name them in the rules of routes");
+    }
+    if let Some(option) = listener.tls.as_ref().and_then(|tls| tls.options.keys().next()) {
+        return value(&format!("tls.options: {option} is not known; there are no options here"));
     }
     if validation(listener, gateway).is_some() {
         return value("certificates of clients are not verified for a listener; use a plugin such as mtls-auth");

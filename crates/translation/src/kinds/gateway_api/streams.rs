@@ -20,7 +20,8 @@ const PRIORITY: u64 = 1;
 /// What a TCPRoute asks for; `None` when no parent is ours.
 pub(crate) fn tcp_claims(object: &TCPRoute, view: &View<'_>) -> Option<Claims> {
     let scope = Scope { source: Source::of(object), view };
-    let attachment = scope.attach(&object.spec.parent_refs, &[])?;
+    let spec = &object.spec;
+    let attachment = scope.attach(&spec.parent_refs, spec.use_default_gateways.as_deref(), &[])?;
     let matching = vec![Matching { protocol: "tcp", ports: attachment.ports("TCP"), snis: Vec::new() }];
     Some(claims(&scope, attachment, ("tcproute", "tcp"), &object.spec.rules, &matching))
 }
@@ -28,7 +29,8 @@ pub(crate) fn tcp_claims(object: &TCPRoute, view: &View<'_>) -> Option<Claims> {
 /// What a UDPRoute asks for; `None` when no parent is ours.
 pub(crate) fn udp_claims(object: &UDPRoute, view: &View<'_>) -> Option<Claims> {
     let scope = Scope { source: Source::of(object), view };
-    let attachment = scope.attach(&object.spec.parent_refs, &[])?;
+    let spec = &object.spec;
+    let attachment = scope.attach(&spec.parent_refs, spec.use_default_gateways.as_deref(), &[])?;
     let matching = vec![Matching { protocol: "udp", ports: attachment.ports("UDP"), snis: Vec::new() }];
     Some(claims(&scope, attachment, ("udproute", "udp"), &object.spec.rules, &matching))
 }
@@ -37,7 +39,8 @@ pub(crate) fn udp_claims(object: &UDPRoute, view: &View<'_>) -> Option<Claims> {
 /// through, it has routes for both.
 pub(crate) fn tls_claims(object: &TLSRoute, view: &View<'_>) -> Option<Claims> {
     let scope = Scope { source: Source::of(object), view };
-    let attachment = scope.attach(&object.spec.parent_refs, &object.spec.hostnames)?;
+    let spec = &object.spec;
+    let attachment = scope.attach(&spec.parent_refs, spec.use_default_gateways.as_deref(), &spec.hostnames)?;
     let through = |it: &&Attached| it.entry().passes_through();
     let modes = [("tls", false), ("tls_passthrough", true)].into_iter().filter_map(|(protocol, passes)| {
         let listeners = attachment.listeners.iter().filter(|it| through(it) == passes);

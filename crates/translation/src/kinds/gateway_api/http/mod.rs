@@ -30,7 +30,8 @@ const PROTOCOLS: [(&str, &str); 2] = [("HTTP", "http"), ("HTTPS", "https")];
 /// What an HTTPRoute asks for; `None` when no parent is ours.
 pub(crate) fn claims(object: &HTTPRoute, view: &View<'_>) -> Option<Claims> {
     let scope = Scope { source: Source::of(object), view };
-    let attachment = scope.attach(&object.spec.parent_refs, &object.spec.hostnames)?;
+    let spec = &object.spec;
+    let attachment = scope.attach(&spec.parent_refs, spec.use_default_gateways.as_deref(), &spec.hostnames)?;
     let mut claims = Claims::new(scope.source.maker(), &object.metadata.creation_timestamp);
     let mut findings = Findings::default();
     let matching = Matching::of(&scope.source, &mut findings.notes);
