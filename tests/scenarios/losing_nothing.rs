@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::ensure;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use silverback_test_support::{Signal, eventually};
 
@@ -132,12 +133,13 @@ async fn secrets_that_nothing_names_are_not_held() -> anyhow::Result<()> {
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "type": of,
                 "stringData": { "release": "x".repeat(bytes) } })
     };
-    let (number, bytes) =
-        (from_environment("SILVERBACK_SECRETS", 20), from_environment("SILVERBACK_SECRET_BYTES", 50_000));
-    for n in 0..number {
-        cluster.put(secret(&format!("release-{n}"), "helm.sh/release.v1", bytes)).await?;
-        cluster.put(secret(&format!("other-{n}"), "Opaque", bytes)).await?;
-    }
+    let (releases, others) =
+        (from_environment("SILVERBACK_RELEASES", 20), from_environment("SILVERBACK_OTHER_SECRETS", 20));
+    let bytes = from_environment("SILVERBACK_SECRET_BYTES", 50_000);
+    let release = |n| cluster.put(secret(&format!("release-{n}"), "helm.sh/release.v1", bytes));
+    futures::stream::iter((0..releases).map(release)).buffer_unordered(4).try_collect::<()>().await?;
+    let other = |n| cluster.put(secret(&format!("other-{n}"), "Opaque", bytes));
+    futures::stream::iter((0..others).map(other)).buffer_unordered(4).try_collect::<()>().await?;
     cluster.put(secret("named", "Opaque", 10)).await?;
     let mut tls = ingress("kong", "shop", "/shop");
     tls["spec"]["tls"] = json!([{ "secretName": "named" }]);
@@ -154,7 +156,7 @@ async fn secrets_that_nothing_names_are_not_held() -> anyhow::Result<()> {
     watcher.holds(ports, "ConfigMap", "complete", 1).await?;
     if let Some((now, most)) = watcher.process.memory() {
         eprintln!(
-            "beside {number} releases of Helm and as many other Secrets, {bytes} bytes each, the watcher takes {now} kB, at most {most} kB"
+            "beside {releases} releases of Helm and {others} other Secrets, {bytes} bytes each, the watcher takes {now} kB, at most {most} kB"
         );
     }
     let metrics = watcher.metrics().await?;

@@ -71,7 +71,7 @@ pub fn one_history<'a>(lineages: impl IntoIterator<Item = &'a Lineage>) -> bool 
 pub enum Resume {
     /// Sends what is newer than the cursor, and the keys of all else.
     Delta,
-    /// The cursor's versions mean nothing here, but it tells what is held: what differs is sent.
+    /// The cursor tells what is held: what differs is sent, whatever the versions mean.
     Difference,
     /// The cursor is ahead of this server: it must bring itself up to date before it judges.
     CatchUpFirst,
@@ -84,10 +84,10 @@ pub fn resume(cursor: &Cursor, lineage: &Lineage, trim: Digest, server_seen: &Ve
     let comparable = cursor.lineage == *lineage && !cursor.seen.is_zero();
     if comparable && cursor.seen > *server_seen {
         Resume::CatchUpFirst
-    } else if comparable && cursor.trim == trim {
-        Resume::Delta
     } else if !cursor.held.is_empty() {
         Resume::Difference
+    } else if comparable && cursor.trim == trim {
+        Resume::Delta
     } else {
         Resume::Snapshot
     }
@@ -176,9 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_of_another_translator_tells_what_is_held() {
+    fn a_cursor_that_tells_what_is_held_needs_no_versions() {
         let cursor = Cursor { held: vec![Digest(3)], ..cursor(8) };
         assert_eq!(resume(&cursor, &Lineage("b".into()), Digest(1), &v(2)), Resume::Difference);
+        assert_eq!(resume(&cursor, &Lineage("a".into()), Digest(1), &v(9)), Resume::Difference);
+        assert_eq!(resume(&cursor, &Lineage("a".into()), Digest(1), &v(7)), Resume::CatchUpFirst);
     }
 
     #[test]

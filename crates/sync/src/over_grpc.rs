@@ -1,6 +1,7 @@
 //! The rims against each other, over loopback: readers that stop, servers that stop, fall behind or grow old.
 
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::Stream;
@@ -105,8 +106,12 @@ impl Watcher {
         Self { publisher, url, serving }
     }
 
-    fn put(&self, name: u64, version: u64) {
-        self.publisher.write(|publisher| publisher.apply(&services(), Change::Upsert(object(name, version))));
+    /// Puts an object, and gives what tells whether its body is still kept.
+    fn put(&self, name: u64, version: u64) -> Weak<str> {
+        let object = object(name, version);
+        let body = Arc::downgrade(&object.body);
+        self.publisher.write(|publisher| publisher.apply(&services(), Change::Upsert(object)));
+        body
     }
 
     fn delete(&self, name: u64, version: u64) {
@@ -170,11 +175,13 @@ async fn a_reader_that_stops_costs_no_more_than_the_keys_there_are() {
     let mut follower = follow(&[&watcher]);
     until_seen(&mut follower, 10).await;
 
-    // Twenty megabytes, far more than windows and buffers hold, a third of them of objects that come and go.
+    // Twenty seconds of a thousand changes each, fourteen megabytes, far more than windows and buffers hold; half of it of
+    // objects that come and go.
     let mut version = 10;
+    let mut bodies: Vec<Weak<str>> = Vec::new();
     for round in 0..7_000 {
-        watcher.put(round % OBJECTS, version + 1);
-        watcher.put(1_000_000 + round, version + 2);
+        bodies.push(watcher.put(round % OBJECTS, version + 1));
+        bodies.push(watcher.put(1_000_000 + round, version + 2));
         watcher.delete(1_000_000 + round, version + 3);
         version += 3;
         let backlog = watcher.publisher.read(Publisher::largest_backlog);
@@ -182,6 +189,10 @@ async fn a_reader_that_stops_costs_no_more_than_the_keys_there_are() {
         assert!(backlog.under_way as u64 <= 2 * OBJECTS + 2, "{backlog:?} after {version} events");
         tokio::task::yield_now().await;
     }
+    let backlog = watcher.publisher.read(Publisher::largest_backlog);
+    assert!(backlog.pending as u64 >= OBJECTS, "it read on: {backlog:?}");
+    let kept = bodies.iter().filter(|body| body.strong_count() > 0).count() as u64;
+    assert!(kept <= OBJECTS + backlog.under_way as u64, "{kept} bodies are kept for {backlog:?}");
 
     until_seen(&mut follower, version).await;
     let (here, there) = (follower.replica().head(), watcher.publisher.read(Publisher::head));

@@ -77,6 +77,27 @@ fn what_entered_late_reaches_whoever_had_passed_its_version() {
 }
 
 #[test]
+fn what_another_holds_already_reaches_whoever_had_passed_its_version() {
+    let mut one = publisher(10);
+    one.apply(&secrets(), Change::Replace { items: vec![item("other", 3)], version: v(15) });
+    let mut replica = Replica::new(Mode::PerCollection);
+    let subscriber = one.subscribe(replica.cursors());
+    deliver(&mut one, subscriber, &mut replica);
+
+    // It listed after something had begun to name the Secret, of which the first one never told.
+    let mut other = Publisher::new(Lineage("a".into()), Digest(7), [routes(), secrets()]);
+    let list = |items| Change::Replace { items, version: v(20) };
+    other.apply(&routes(), list(vec![item("names-cert", 11)]));
+    other.apply(&secrets(), list(vec![item("cert", 4), item("other", 3)]));
+    let subscriber = other.subscribe(replica.cursors());
+    let before = replica.tally();
+    let steps = deliver(&mut other, subscriber, &mut replica);
+    let named: Vec<_> = steps.concat().into_iter().map(|delta| delta.key.name).collect();
+    assert_eq!(named, ["names-cert", "cert"]);
+    assert_eq!(replica.tally().items - before.items, 2, "what is held is not sent again");
+}
+
+#[test]
 fn a_late_entry_never_replaces_what_is_newer() {
     let mut publisher = publisher(10);
     publisher.apply(&secrets(), Change::Upsert(item("cert", 12)));

@@ -43,7 +43,7 @@ impl Etcd {
             .args([format!("--listen-client-urls={client}"), format!("--advertise-client-urls={client}")])
             .args([format!("--listen-peer-urls={peer}"), format!("--initial-advertise-peer-urls={peer}")])
             .arg(format!("--initial-cluster=default={peer}"))
-            .args(["--unsafe-no-fsync", "--log-level=warn"]);
+            .args(["--unsafe-no-fsync", "--log-level=warn", "--quota-backend-bytes=8589934592"]);
         log_to(&mut command, &self.folder.join("etcd.log"))?;
         let child: Child = spawn::start(command).context("etcd cannot be started")?;
         self.child.lock().unwrap_or_else(PoisonError::into_inner).replace(Running(child));
