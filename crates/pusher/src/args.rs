@@ -9,8 +9,8 @@ use silverback_model::leadership::LeaseTiming;
 use silverback_service::values::{Listen, NamespacedName, duration, seconds};
 use tonic::transport::Uri;
 
-/// Flags of the pusher.
-#[derive(Clone, Debug, clap::Args)]
+/// Flags of the pusher. They hold secrets, so there is no `Debug`.
+#[derive(Clone, clap::Args)]
 pub struct PusherArgs {
     /// Where the pusher serves what it knows of the gateways over gRPC.
     #[arg(
@@ -83,8 +83,8 @@ pub struct IsolationArgs {
     pub last_good_config_dir: Option<PathBuf>,
 }
 
-/// Flags that say where gateways are and how to talk to them.
-#[derive(Clone, Debug, clap::Args)]
+/// Flags that say where gateways are and how to talk to them. They hold secrets, so there is no `Debug`.
+#[derive(Clone, clap::Args)]
 pub struct GatewayArgs {
     /// Admin API of a gateway; repeatable; http://localhost:8001 when neither this nor --kong-admin-svc is given.
     #[arg(

@@ -1,12 +1,14 @@
 //! An item: what travels, with the digest that names its content.
 
+use std::fmt;
 use std::sync::Arc;
 
 use silverback_model::{Digest, ObjectKey, Provenance, Version};
 use silverback_proto::{InvalidFrame, key_from_wire, v1};
 
-/// An object of a collection, or an entity of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An object of a collection, or an entity of a configuration. `Debug` shows the digest of its body only, which may hold
+/// secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Item {
     /// Name within the collection.
     pub key: ObjectKey,
@@ -17,6 +19,17 @@ pub struct Item {
     /// The objects it was made from; empty for objects themselves. Not part of the digest.
     pub sources: Arc<[Provenance]>,
     digest: Digest,
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Item")
+            .field("key", &self.key)
+            .field("version", &self.version)
+            .field("digest", &self.digest)
+            .field("sources", &self.sources)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Item {
@@ -70,5 +83,16 @@ impl Item {
             .map_err(|error| InvalidFrame { field: "item.version", cause: error.to_string() })?;
         let sources: Vec<_> = item.sources.into_iter().map(Provenance::from).collect();
         Ok(Self::new(key_from_wire(item.key)?, version, item.body).with_sources(sources))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_body_shows() {
+        let item = Item::new(ObjectKey::new("a", "b"), Version::zero(), "hunter2");
+        assert!(!format!("{item:?}").contains("hunter2"));
     }
 }
