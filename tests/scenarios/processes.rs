@@ -39,8 +39,9 @@ async fn services_in_processes_of_their_own_need_only_their_own_rights() -> anyh
     // In the wrong order: each waits for the one before.
     let election = ["--force-leader-election=enabled", "--election-namespace", namespace, "--kubeconfig", &leader];
     let pusher = Service::pusher(ports, &gateways, &election)?;
+    pusher.waits_for(&["no translator", "cannot be reached", "--translator-url"]).await?;
     let translator = Service::translator(ports, &["--ingress-class", namespace])?;
-    translator.waits_for(&["translator"]).await?;
+    translator.waits_for(&["no watcher", "cannot be reached", "--watcher-url"]).await?;
     let watcher = Service::watcher(ports, &["--kubeconfig", &reader])?;
 
     gateways.route_to(&[backend(namespace, "shop", "/shop", &["10.1.0.1"])]).await?;

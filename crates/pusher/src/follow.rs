@@ -133,7 +133,7 @@ pub(crate) async fn run(mut follower: Follower, desired: watch::Sender<Option<Ar
                     );
                 }
                 if configs.accepted().is_none() {
-                    context.readiness.block(WHAT, cause.clone());
+                    context.readiness.block(WHAT, format!("no translator: {cause}; check --translator-url"));
                 }
                 lost = cause;
             }

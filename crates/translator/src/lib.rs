@@ -117,7 +117,7 @@ fn report(follower: &Follower, lost: &str, context: &Context) {
     }
     let why = match replica.missing().as_slice() {
         [] if lost.is_empty() => "no watcher was reached yet".to_owned(),
-        [] => lost.to_owned(),
+        [] => format!("no watcher: {lost}; check --watcher-url"),
         [first] => format!("{first} was never seen whole"),
         [first, rest @ ..] => format!("{first} and {} more were never seen whole", rest.len()),
     };
