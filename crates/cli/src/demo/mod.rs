@@ -81,7 +81,7 @@ async fn stay(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let (environment, shop) = (world.environment(plan)?, world.manifests()?);
-    screen.print(&invitation(&environment.display(), &shop.display(), plan, &control.url()));
+    screen.commands(&invitation(&environment.display(), &shop.display(), plan, &control.url()));
     match args.exit_after {
         None => stop.cancelled().await,
         Some(time) => {

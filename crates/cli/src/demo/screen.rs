@@ -53,6 +53,18 @@ impl Screen {
         self.print(&if self.colours { format!("\n\x1b[1;36m{text}\x1b[0m") } else { format!("\n{text}") });
     }
 
+    /// Shows text with commands in it, which are the lines that are indented.
+    pub(super) fn commands(&self, text: &str) {
+        if !self.colours {
+            return self.print(text);
+        }
+        let lines = text.lines().map(|line| match line.strip_prefix("  ") {
+            Some(command) => format!("  \x1b[1m{command}\x1b[0m"),
+            None => line.to_owned(),
+        });
+        self.print(&lines.collect::<Vec<_>>().join("\n"));
+    }
+
     /// Shows text as it is.
     pub(super) fn print(&self, text: &str) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);

@@ -151,7 +151,11 @@ impl Story<'_> {
         let healed = within(self.told.holds(PLACE, |config| config.hash == before && config.sequence > sequence));
         self.screen.waiting("the gateway to be healed", healed).await.context("gateway 2 was not healed")??;
         let took = begun.elapsed();
-        self.screen.say(Tone::Good, &name, &format!("healed {} after it came back empty", span(took)));
+        self.screen.say(
+            Tone::Good,
+            &name,
+            &format!("healed {} after it came back empty (each is looked at every 5 s)", span(took)),
+        );
         Ok(took)
     }
 
