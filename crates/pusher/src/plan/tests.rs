@@ -284,6 +284,28 @@ async fn what_one_gateway_alone_refuses_is_its_own_trouble() {
 }
 
 #[tokio::test]
+async fn changes_flow_past_a_gateway_that_hangs_and_one_that_alone_refuses() {
+    let mut world = World::new(10).await;
+    world.want(&shop(0..1));
+    for at in 0..10 {
+        world.holds(at, |routes| routes.len() == 1).await;
+    }
+    world.gateways[0].faults().hang(On::Posts);
+    world.gateways[1].faults().reject_tag("k8s-name:s0001", "not here");
+    for services in 2..6 {
+        world.want(&shop(0..services));
+        for at in 2..10 {
+            world.holds(at, |routes| routes.len() == services).await;
+        }
+    }
+    assert!(world.shown.borrow().quarantine.is_empty());
+    for at in 0..2 {
+        assert_eq!(names(&world.gateways[at].config()), ["s0000"], "it keeps what it has");
+    }
+    assert_eq!(world.posts(0), 2, "it is not asked again while it hangs");
+}
+
+#[tokio::test]
 async fn a_refusal_that_names_nothing_is_searched_among_the_changes() {
     let mut world = World::new(1).await;
     let mut config = shop(0..40);
