@@ -136,9 +136,9 @@ async fn secrets_that_nothing_names_are_not_held() -> anyhow::Result<()> {
     let (releases, others) =
         (from_environment("SILVERBACK_RELEASES", 20), from_environment("SILVERBACK_OTHER_SECRETS", 20));
     let bytes = from_environment("SILVERBACK_SECRET_BYTES", 50_000);
-    let release = |n| cluster.put(secret(&format!("release-{n}"), "helm.sh/release.v1", bytes));
+    let release = |n| cluster.create(secret(&format!("release-{n}"), "helm.sh/release.v1", bytes));
     futures::stream::iter((0..releases).map(release)).buffer_unordered(4).try_collect::<()>().await?;
-    let other = |n| cluster.put(secret(&format!("other-{n}"), "Opaque", bytes));
+    let other = |n| cluster.create(secret(&format!("other-{n}"), "Opaque", bytes));
     futures::stream::iter((0..others).map(other)).buffer_unordered(4).try_collect::<()>().await?;
     cluster.put(secret("named", "Opaque", 10)).await?;
     let mut tls = ingress("kong", "shop", "/shop");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, TypeMeta};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, TypeMeta};
 use serde_json::{Value, json};
 use silverback_test_support::KubeApi;
 
@@ -43,6 +43,13 @@ impl Cluster {
     /// Creates an object, or makes it so.
     pub(crate) async fn put(&self, object: Value) -> anyhow::Result<()> {
         put(&self.client, &self.namespace, &object).await
+    }
+
+    /// Creates an object that is not there, which costs less than making it so.
+    pub(crate) async fn create(&self, object: Value) -> anyhow::Result<()> {
+        let (api, _) = find(&self.client, &self.namespace, &object)?;
+        api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+        Ok(())
     }
 
     /// Creates objects, or makes them so.
