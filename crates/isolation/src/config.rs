@@ -1,16 +1,14 @@
 //! A configuration as rendered pieces, each with the objects it was made from.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use serde_json::Value;
 use silverback_kong::{Collection, EntityKey, Rendered};
+use silverback_model::{SharedMap, Sources};
 
-use crate::Sources;
-
-/// A configuration: its pieces in the order of a document. Clones share the pieces.
-pub type Config = BTreeMap<EntityKey, Arc<Piece>>;
+/// A configuration: its pieces in the order of a document. One that differs little from another shares the rest with it.
+pub type Config = SharedMap<EntityKey, Arc<Piece>>;
 
 /// A top-level entity with what is nested in it.
 #[derive(Debug)]
@@ -76,7 +74,7 @@ pub(crate) fn pieces_of<'a>(
     collection: &'a Collection,
 ) -> impl Iterator<Item = (&'a EntityKey, &'a Arc<Piece>)> {
     let first = EntityKey::new(collection.clone(), "");
-    config.range(first..).take_while(move |(key, _)| key.collection == *collection)
+    config.range_from(&first).take_while(move |(key, _)| key.collection == *collection)
 }
 
 impl Refers {

@@ -10,11 +10,9 @@ mod leave_out;
 mod part;
 mod refusal;
 mod search;
-mod sources;
 
 pub use config::{Config, Piece};
 pub use feedback::{Feedback, GatewayKind, LABEL as FEEDBACK_LABEL, Quarantined, UnreadableFeedback};
 pub use jury::{Verdict, Vote, judge};
 pub use refusal::{Named, Refusal, field_digest};
 pub use search::{Offer, Search, is_rendered_so};
-pub use sources::Sources;

@@ -133,7 +133,7 @@ fn without_secrets(kind: &str, value: &Value, piece: &Piece) -> Option<Value> {
 /// The entities of `config` that `base` does not have so, in an order in which what is referred to comes first.
 pub(crate) fn changes(config: &Config, base: &Config) -> Vec<Part> {
     let mut changed = Vec::new();
-    for (key, piece) in config {
+    for (key, piece) in config.iter() {
         let before = base.get(key);
         if before.is_some_and(|before| before.rendered == piece.rendered) {
             continue;

@@ -16,6 +16,8 @@ pub mod leadership;
 mod provenance;
 pub mod redact;
 pub mod rules;
+mod shared_map;
+mod sources;
 mod traces;
 mod version;
 
@@ -27,5 +29,7 @@ pub use epoch::{Epoch, Generation};
 pub use frontier::{Frontier, Frontiers};
 pub use key::{CollectionId, ObjectKey, ObjectRef};
 pub use provenance::Provenance;
+pub use shared_map::SharedMap;
+pub use sources::Sources;
 pub use traces::Traces;
 pub use version::{InvalidVersion, Version};

@@ -53,7 +53,7 @@ impl Configs {
             match delta.item {
                 Some(item) => {
                     let bytes = Arc::<[u8]>::from(item.body.clone());
-                    let piece = Piece::new(Rendered::of_canonical(&key, bytes), &*item.sources);
+                    let piece = Piece::new(Rendered::of_canonical(&key, bytes), item.sources.clone());
                     config.insert(key, piece);
                 }
                 None => {

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use silverback_model::{CollectionId, Cursor, Digest, Frontier, Lineage, ObjectKey, SetDigest, Version, rules};
+use silverback_model::{
+    CollectionId, Cursor, Digest, Frontier, Lineage, ObjectKey, SetDigest, SharedMap, Version, rules,
+};
 use silverback_proto::v1::begin::View;
 
 use crate::{Desync, Item};
@@ -14,7 +16,7 @@ use crate::{Desync, Item};
 pub(crate) type Changed = Vec<(ObjectKey, Option<Arc<Item>>)>;
 
 /// What is held of one key.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     version: Version,
     digest: Digest,
@@ -26,7 +28,7 @@ pub(crate) struct Entry {
 pub(crate) struct Held {
     pub(crate) lineage: Lineage,
     pub(crate) trim: Digest,
-    pub(crate) entries: BTreeMap<ObjectKey, Entry>,
+    pub(crate) entries: SharedMap<ObjectKey, Entry>,
     pub(crate) frontier: Frontier,
     pub(crate) digest: SetDigest,
     pub(crate) complete: bool,
@@ -111,7 +113,7 @@ impl Held {
     pub(crate) fn vanish(&mut self) -> Changed {
         let (lineage, frontier) = (self.lineage.clone(), self.frontier.clone());
         let held = std::mem::replace(self, Self { lineage, frontier, absent: true, told: true, ..Self::default() });
-        held.entries.into_keys().map(|key| (key, None)).collect()
+        held.entries.keys().map(|key| (key.clone(), None)).collect()
     }
 
     /// Has a whole view follow at the next connection; its swap finds what differs from what is held.

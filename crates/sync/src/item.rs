@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use silverback_model::{Digest, ObjectKey, Provenance, Version};
+use silverback_model::{Digest, ObjectKey, Provenance, Sources, Version};
 use silverback_proto::{InvalidFrame, key_from_wire, v1};
 
 /// An object of a collection, or an entity of a configuration. `Debug` shows the digest of its body only, which may hold
@@ -17,7 +17,7 @@ pub struct Item {
     /// Canonical JSON.
     pub body: Arc<str>,
     /// The objects it was made from; empty for objects themselves. Not part of the digest.
-    pub sources: Arc<[Provenance]>,
+    pub sources: Sources,
     digest: Digest,
 }
 
@@ -37,12 +37,11 @@ impl Item {
     pub fn new(key: ObjectKey, version: Version, body: impl Into<Arc<str>>) -> Self {
         let body = body.into();
         let digest = Digest::of_parts([key.namespace.as_bytes(), key.name.as_bytes(), body.as_bytes()]);
-        // The empty slice is shared by all.
-        Self { key, version, body, sources: Arc::default(), digest }
+        Self { key, version, body, sources: Sources::default(), digest }
     }
 
     /// The same item, made from `sources`.
-    pub fn with_sources(self, sources: impl Into<Arc<[Provenance]>>) -> Self {
+    pub fn with_sources(self, sources: impl Into<Sources>) -> Self {
         Self { sources: sources.into(), ..self }
     }
 
@@ -57,11 +56,8 @@ impl Item {
             return self.digest;
         }
         let digest = self.digest.0.to_be_bytes();
-        let sources = self.sources.iter().flat_map(|source| {
-            let (object, key) = (&source.object, &source.object.key);
-            [&object.kind, &key.namespace, &key.name, &source.uid, &source.version].map(|part| part.as_bytes())
-        });
-        Digest::of_parts(std::iter::once(&digest[..]).chain(sources))
+        let sources = self.sources.fields();
+        Digest::of_parts(std::iter::once(&digest[..]).chain(sources.iter().map(String::as_bytes)))
     }
 
     /// The wire form.
@@ -70,7 +66,7 @@ impl Item {
             key: Some((&self.key).into()),
             version: self.version.to_string(),
             body: self.body.to_string(),
-            sources: self.sources.iter().map(v1::Source::from).collect(),
+            sources: self.sources.iter().map(|source| v1::Source::from(&source)).collect(),
         }
     }
 

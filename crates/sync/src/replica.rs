@@ -309,7 +309,7 @@ impl Replica {
         let gone: Vec<_> = self.collections.keys().filter(|id| !catalog.contains(id)).cloned().collect();
         for collection in gone {
             let held = self.collections.remove(&collection).unwrap_or_default();
-            self.stash(&collection, held.entries.into_keys().map(|key| (key, None)).collect());
+            self.stash(&collection, held.entries.keys().map(|key| (key.clone(), None)).collect());
         }
         self.catalog = Some(catalog);
         match self.mode {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::Stream;
 use silverback_kong::{Collection, EntityKey};
-use silverback_model::{CollectionId, ObjectKey, ObjectRef, Provenance};
+use silverback_model::{CollectionId, ObjectKey, ObjectRef, Sources};
 use silverback_proto::v1::{self, config_server::Config, diagnostic, explain_request::Subject};
 use silverback_sync::{Item, Publisher, SharedPublisher};
 use silverback_translation::{Diagnostic, Severity, Translator};
@@ -112,7 +112,7 @@ impl ConfigService {
         let item = self.item(key)?;
         let about = |object: &ObjectRef| item.sources.iter().any(|source| source.object == *object);
         Ok(v1::ExplainResponse {
-            sources: item.sources.iter().map(v1::Source::from).collect(),
+            sources: item.sources.iter().map(|source| v1::Source::from(&source)).collect(),
             entities: Vec::new(),
             diagnostics: self.diagnostics(about),
             status: String::new(),
@@ -121,7 +121,7 @@ impl ConfigService {
     }
 
     fn explain_object(&self, object: &ObjectRef) -> Result<v1::ExplainResponse, Status> {
-        let made = |sources: &[Provenance]| sources.iter().any(|source| source.object == *object);
+        let made = |sources: &Sources| sources.iter().any(|source| source.object == *object);
         let entities: Vec<_> = self.publisher.read(|publisher| {
             let all = publisher.collections().flat_map(|(id, view)| view.items.values().map(move |item| (id, item)));
             all.filter(|(_, item)| made(&item.sources)).map(|(id, item)| entity_key(id, item)).collect()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use silverback_model::redact::{self, REDACTED};
-use silverback_model::{Provenance, canonical};
+use silverback_model::{Sources, canonical};
 
 /// The lists of credentials within a consumer.
 const CREDENTIALS: [&str; 7] = [
@@ -18,7 +18,7 @@ const CREDENTIALS: [&str; 7] = [
 const HARMLESS: [&str; 6] = ["id", "tags", "username", "algorithm", "group", "name"];
 
 /// The body of an entity, fit to be shown.
-pub(crate) fn body(collection: &str, body: &str, sources: &[Provenance]) -> String {
+pub(crate) fn body(collection: &str, body: &str, sources: &Sources) -> String {
     let Ok(mut entity) = serde_json::from_str::<Value>(body) else { return "{}".to_owned() };
     let from_secret = sources.iter().any(|source| source.object.kind == "Secret");
     match collection {
@@ -67,27 +67,30 @@ fn hide_credentials(consumer: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use silverback_model::{ObjectKey, ObjectRef};
+    use silverback_model::{ObjectKey, ObjectRef, Provenance};
 
     #[test]
     fn keys_and_credentials_are_never_shown() {
-        let certificate = body("certificates", r#"{"cert":"public","key":"k3y"}"#, &[]);
+        let certificate = body("certificates", r#"{"cert":"public","key":"k3y"}"#, &Sources::default());
         assert!(certificate.contains("public") && !certificate.contains("k3y"), "{certificate}");
         let consumer = r#"{"username":"ann","keyauth_credentials":[{"key":"k3y","tags":["t"]}]}"#;
-        let consumer = body("consumers", consumer, &[]);
+        let consumer = body("consumers", consumer, &Sources::default());
         assert!(consumer.contains("ann") && consumer.contains("\"t\"") && !consumer.contains("k3y"), "{consumer}");
     }
 
     #[test]
     fn a_plugin_made_from_a_secret_shows_its_shape_alone() {
         let object = ObjectRef::new("Secret", ObjectKey::new("shop", "s"));
-        let source = Provenance { object, uid: String::new(), version: String::new() };
+        let source = Sources::from([Provenance { object, uid: String::new(), version: String::new() }]);
         let plugin = r#"{"config":{"redis":{"password":"p4ss"}},"name":"rate-limiting"}"#;
-        let shown = body("plugins", plugin, std::slice::from_ref(&source));
+        let shown = body("plugins", plugin, &source);
         assert!(shown.contains("redis") && !shown.contains("p4ss"), "{shown}");
         let within = format!(r#"{{"name":"web","routes":[{{"plugins":[{plugin}]}}]}}"#).replace("password", "whatever");
-        assert!(!body("services", &within, std::slice::from_ref(&source)).contains("p4ss"), "{within}");
-        assert!(body("services", &within, &[]).contains("p4ss"), "nothing says that this one is secret");
-        assert!(!body("plugins", plugin, &[]).contains("p4ss"), "its name says so");
+        assert!(!body("services", &within, &source).contains("p4ss"), "{within}");
+        assert!(
+            body("services", &within, &Sources::default()).contains("p4ss"),
+            "nothing says that this one is secret"
+        );
+        assert!(!body("plugins", plugin, &Sources::default()).contains("p4ss"), "its name says so");
     }
 }

@@ -138,7 +138,9 @@ fn what_is_named_is_left_out_at_once() {
     assert_eq!(names(&search), ["route s3r1"]);
     let held = gateway.held.unwrap();
     assert_eq!(held.len(), shop(50, 3).len(), "its service and all else stay");
-    assert!(!String::from_utf8_lossy(held[&key(Collection::Services, "s3")].rendered.bytes()).contains("s3r1"));
+    assert!(
+        !String::from_utf8_lossy(held.get(&key(Collection::Services, "s3")).unwrap().rendered.bytes()).contains("s3r1")
+    );
 }
 
 #[test]
@@ -174,7 +176,7 @@ fn a_refused_plugin_closes_what_it_was_bound_to() {
     search.want(Arc::new(shop(4, 1)), false);
     settle(&mut search, &mut gateway);
     let held = gateway.held.as_ref().unwrap();
-    let closing = held[&key(Collection::Plugins, "auth2")].rendered.value();
+    let closing = held.get(&key(Collection::Plugins, "auth2")).unwrap().rendered.value();
     assert_eq!((closing["name"].as_str(), closing["route"].as_str()), (Some("request-termination"), Some("s2r0")));
     assert!(search.quarantine()[0].closed);
     // A plugin that holds everywhere is left out alone, as one that cannot be translated is.
@@ -202,7 +204,7 @@ fn what_a_refused_plugin_was_bound_to_goes_on_without_it_where_that_is_wanted() 
         search.fail_open(false);
         search.want(Arc::new(shop(4, 1)), false);
         settle(&mut search, &mut gateway);
-        let closing = gateway.held.as_ref().unwrap()[&key(Collection::Plugins, "auth2")].rendered.value();
+        let closing = gateway.held.as_ref().unwrap().get(&key(Collection::Plugins, "auth2")).unwrap().rendered.value();
         assert_eq!(closing["name"].as_str(), Some("request-termination"));
         assert!(search.quarantine()[0].closed);
     }

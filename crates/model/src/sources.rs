@@ -1,11 +1,10 @@
-//! The objects a piece was made from, in little memory: every piece has two or three, and they are asked for only when
-//! gateways refuse something.
+//! The objects an entity was made from, in little memory: every entity has two or three, and they are seldom asked for.
 
 use std::sync::Arc;
 
-use silverback_model::{ObjectKey, ObjectRef, Provenance};
+use crate::{ObjectKey, ObjectRef, Provenance};
 
-/// Where a piece comes from, as one text. Clones share it.
+/// Where an entity comes from, as one text. Clones share it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources(Arc<str>);
 
@@ -13,14 +12,23 @@ pub struct Sources(Arc<str>);
 const FIELDS: usize = 5;
 
 impl Sources {
+    /// Whether it was made from nothing that is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The objects.
     pub fn iter(&self) -> impl Iterator<Item = Provenance> {
-        let fields: Vec<String> = serde_json::from_str(&self.0).unwrap_or_default();
-        let mut fields = fields.into_iter();
+        let mut fields = self.fields().into_iter();
         std::iter::from_fn(move || {
             let [kind, namespace, name, uid, version] = next(&mut fields)?;
             Some(Provenance { object: ObjectRef { kind, key: ObjectKey { namespace, name } }, uid, version })
         })
+    }
+
+    /// All that is known of each: kind, namespace, name, uid and version, one after the other.
+    pub fn fields(&self) -> Vec<String> {
+        serde_json::from_str(&self.0).unwrap_or_default()
     }
 }
 
@@ -33,7 +41,11 @@ impl From<&[Provenance]> for Sources {
         let fields = sources.iter().flat_map(|Provenance { object, uid, version }| {
             [&object.kind, &object.key.namespace, &object.key.name, uid, version]
         });
-        Self(serde_json::Value::from_iter(fields.map(String::as_str)).to_string().into())
+        if sources.is_empty() {
+            return Self::default();
+        }
+        // Texts have a JSON form.
+        Self(serde_json::to_string(&fields.collect::<Vec<_>>()).unwrap_or_default().into())
     }
 }
 
@@ -64,6 +76,6 @@ mod tests {
             let sources: Vec<_> = (0..count).map(source).collect();
             assert_eq!(Sources::from(sources.clone()).iter().collect::<Vec<_>>(), sources);
         }
-        assert_eq!(Sources::default().iter().count(), 0);
+        assert!(Sources::default().is_empty() && Sources::from(Vec::new()).is_empty());
     }
 }
