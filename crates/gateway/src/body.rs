@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Buf;
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use md5::{Digest, Md5};
 use serde::{Serialize, Serializer};
@@ -77,6 +77,8 @@ struct Mark {
 
 /// Bytes between two marks: md5 does some 600 MB/s, and a config may have 10 MB.
 const MARK_EVERY: u64 = 256 << 10;
+/// Bytes that are sent at once: all that a push to one more gateway costs in memory, while it lasts.
+const FRAME: usize = 32 << 10;
 
 impl ConfigBody {
     /// Takes the rendered pieces, in order. They are hashed here, once, and never copied.
@@ -155,38 +157,36 @@ pub struct BodyStream {
     left: u64,
 }
 
-/// What is left of a piece under way.
-#[derive(Debug)]
-pub struct Sending {
-    piece: Piece,
-    at: usize,
-}
-
-impl Buf for Sending {
-    fn remaining(&self) -> usize {
-        self.piece.len() - self.at
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.piece.get(self.at..).unwrap_or_default()
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.at = self.piece.len().min(self.at + count);
+impl BodyStream {
+    /// The next pieces, gathered: small ones would cost a system call each. One that is long by itself is not copied.
+    fn gather(&mut self) -> Option<Bytes> {
+        let rest = self.body.as_ref()?.pieces().get(self.next..)?;
+        let first = rest.first()?;
+        if first.len() >= FRAME {
+            self.next += 1;
+            return Some(Bytes::from_owner(first.clone()));
+        }
+        let mut frame = Vec::with_capacity(FRAME);
+        let fitting = rest.iter().take_while(|piece| {
+            let fits = frame.len() + piece.len() <= FRAME;
+            if fits {
+                frame.extend_from_slice(piece);
+            }
+            fits
+        });
+        self.next += fitting.count();
+        Some(frame.into())
     }
 }
 
 impl Body for BodyStream {
-    type Data = Sending;
+    type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Sending>, Infallible>>> {
-        let piece = self.body.as_ref().and_then(|body| body.pieces().get(self.next)).cloned();
-        if let Some(piece) = &piece {
-            self.next += 1;
-            self.left -= piece.len() as u64;
-        }
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(Sending { piece, at: 0 }))))
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = self.gather();
+        self.left -= frame.as_ref().map_or(0, |frame| frame.len() as u64);
+        Poll::Ready(frame.map(|frame| Ok(Frame::data(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -228,18 +228,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn streams_its_pieces_without_copying_them() {
-        let whole = body(&["ab", "c", "def"]);
+    async fn gathers_short_pieces_and_copies_no_long_one() {
+        let long = "x".repeat(FRAME);
+        let whole = ConfigBody::new(["ab", "c", &long, "def"].map(str::as_bytes));
         for _ in 0..2 {
             let mut stream = whole.stream();
-            assert_eq!(stream.size_hint().exact(), Some(6));
-            let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
-            assert!(Arc::ptr_eq(&first.piece, &whole.pieces()[0]));
-            assert_eq!(stream.size_hint().exact(), Some(4));
-            assert!(!stream.is_end_stream());
-            assert_eq!(stream.collect().await.unwrap().to_bytes(), "cdef");
+            assert_eq!(stream.size_hint().exact(), Some(6 + FRAME as u64));
+            let mut frames = Vec::new();
+            while let Some(frame) = stream.frame().await {
+                frames.push(frame.unwrap().into_data().unwrap());
+            }
+            assert_eq!(frames, ["abc", &long, "def"]);
+            assert_eq!(frames[1].as_ptr(), whole.pieces()[2].as_ptr());
+            assert!(stream.is_end_stream());
         }
         assert!(BodyStream::default().is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn what_is_streamed_is_the_whole_text() {
+        let pieces: Vec<Vec<u8>> = (0..2_000).map(|n| vec![b'a' + (n % 26) as u8; n % 97]).collect();
+        let whole = ConfigBody::new(pieces.clone());
+        assert_eq!(whole.stream().collect().await.unwrap().to_bytes(), pieces.concat());
     }
 
     proptest! {
