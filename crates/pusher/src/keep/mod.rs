@@ -106,3 +106,37 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use silverback_isolation::Config;
+    use silverback_model::Commit;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_kept_is_said_and_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = folder.path().join("volume");
+        std::fs::write(&volume, "a file where a folder should be").unwrap();
+        let last = Accepted { commit: Commit::default(), config: Arc::new(Config::new()), at: Timestamp::UNIX_EPOCH };
+        let (_accepted, accepted) = watch::channel(Some(Arc::new(last)));
+        let (kept, mut told) = watch::channel(Kept::default());
+        let keeper = Keeper {
+            shelf: Shelf::Folder(volume.clone()),
+            elects: false,
+            epoch: watch::channel(None).1,
+            accepted,
+            recalled: watch::channel(None).0,
+            kept,
+            metrics: IsolationMetrics::register(&silverback_service::metrics::Metrics::default()),
+        };
+        tokio::spawn(keeper.run());
+        let said = told.wait_for(|kept| kept.trouble.contains("--last-good-config-dir")).await.unwrap().at;
+        assert_eq!(said, None);
+        std::fs::remove_file(&volume).unwrap();
+        let kept = tokio::time::timeout(PAUSE * 10, told.wait_for(|kept| kept.at.is_some())).await.unwrap();
+        assert_eq!(kept.unwrap().trouble, "");
+        assert!(Shelf::Folder(volume).get().await.unwrap().is_some());
+    }
+}

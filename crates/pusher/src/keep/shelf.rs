@@ -72,11 +72,8 @@ impl Shelf {
     pub(crate) async fn put(&self, accepted: &Accepted, epoch: Option<&Epoch>) -> anyhow::Result<()> {
         let to_pack = accepted.clone();
         let packed = tokio::task::spawn_blocking(move || pack(&to_pack)).await??;
-        // What cannot be read any more is written over.
-        let before = self.pointer().await.or_else(|error| match self {
-            Self::Folder(_) => Ok(None),
-            Self::Secrets { .. } => Err(error),
-        })?;
+        // What is not understood is written over; what cannot be reached is not.
+        let before: Option<Pointer> = self.read("").await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let (Some(theirs), Some(ours)) = (before.as_ref().and_then(|it| it.epoch.as_ref()), epoch)
             && theirs > ours
         {
