@@ -1,4 +1,4 @@
-//! A client of one Kong Admin API: the three requests that keeping a gateway configured needs. Judges answers, and
+//! A client of one Kong Admin API: the few requests that keeping a gateway configured needs. Judges answers, and
 //! decides nothing: when to ask what is the worker's business.
 
 use std::fmt;
@@ -16,16 +16,17 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls_pki_types::ServerName;
-use silverback_model::{Epoch, Generation};
+use silverback_model::{Digest, Epoch, Generation};
 
 use crate::body::BodyStream;
+use crate::facts::schema_digest;
 use crate::{Cause, ConfigBody, ConfigHash, Endpoint, Error, Facts, Rejection, tls};
 
 /// Most bytes read of an answer that is looked at; a rejection of thousands of entities fits.
 const LONGEST_ANSWER: usize = 8 << 20;
 
-/// What is gathered of a config before it is sent: all that a push to one more gateway costs in memory.
-const SEND_BUFFER: usize = 64 << 10;
+/// The longest head of an answer, and what is read of one at a time. No less is buffered of a body than one of its frames.
+const BUFFER: usize = 16 << 10;
 
 /// How to speak to gateways; the same for all of them. PEM and tokens are texts, read from files by the caller.
 #[derive(Clone, Default, PartialEq)]
@@ -167,9 +168,9 @@ impl Connector {
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(1)
-            // A config has thousands of small pieces: gathered, they need far fewer system calls.
-            .http1_writev(false)
-            .http1_max_buf_size(SEND_BUFFER)
+            // Frames are long: they are written as they are, not copied into a buffer that would stay.
+            .http1_writev(true)
+            .http1_max_buf_size(BUFFER)
             .build(builder.enable_http1().wrap_connector(tcp));
         Ok(Client {
             gateway: endpoint.url.as_str().into(),
@@ -265,15 +266,30 @@ impl Client {
         self
     }
 
-    /// `GET /`: what the gateway says about itself.
+    /// `GET /`: what the gateway says about itself, and the schemas that do not follow from it.
     ///
     /// # Errors
     /// Names the gateway and the cause.
     pub async fn root(&self) -> Result<Facts, Error> {
         let body = self.get("/", "GET /").await?;
-        let facts = Facts::parse(&body).map_err(|error| self.error("GET /", Cause::Answer(error.to_string())))?;
+        let mut facts = Facts::parse(&body).map_err(|error| self.error("GET /", Cause::Answer(error.to_string())))?;
         self.body_limit.store(facts.body_limit.unwrap_or(0), Ordering::Relaxed);
+        for (name, digest) in &mut facts.schemas {
+            *digest = self.schema(name).await?;
+        }
         Ok(facts)
+    }
+
+    /// `GET /schemas/plugins/NAME`; none where the gateway will not tell.
+    async fn schema(&self, plugin: &str) -> Result<Option<Digest>, Error> {
+        if !plugin.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~".contains(&c)) {
+            return Ok(None);
+        }
+        match self.get(&format!("/schemas/plugins/{plugin}"), "GET /schemas/plugins/…").await {
+            Ok(body) => Ok(schema_digest(&body)),
+            Err(Error { cause: Cause::Status { status: 404, .. } | Cause::Denied { .. }, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// `GET /status`: which config is loaded.

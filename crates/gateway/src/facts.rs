@@ -1,9 +1,13 @@
 //! What a gateway says about itself at `GET /`. Reads tolerantly: Lua writes an empty table now as `{}`, now as `[]`.
+//!
+//! The schemas of entities and of the plugins that come with Kong follow from its version. Only those of other plugins are
+//! read besides, as `GET /schemas/plugins/NAME` tells them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
+use silverback_model::{Digest, canonical};
 
 /// What a gateway says about itself. What it does not say is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -18,6 +22,8 @@ pub struct Facts {
     pub database: String,
     /// Names of the plugins that it can run.
     pub plugins: BTreeSet<String>,
+    /// Digests of the schemas of those of them that did not come with this Kong, by name; none for what it does not tell.
+    pub schemas: BTreeMap<String, Option<Digest>>,
     /// `nginx_admin_client_max_body_size` in bytes, or Kong's default of it; none when it is unlimited.
     pub body_limit: Option<u64>,
 }
@@ -50,14 +56,21 @@ impl Facts {
             names.into_iter().flatten().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>()
         };
         let available = names("/plugins/available_on_server");
+        let version = text("/version");
+        let foreign = |name: &&String| {
+            let own =
+                root.pointer("/plugins/available_on_server").and_then(|all| all.get(*name)?.get("version")?.as_str());
+            own.is_some_and(|own| !version.starts_with(own))
+        };
         let limit = root.pointer("/configuration/nginx_admin_client_max_body_size").and_then(Value::as_str);
         Ok(Self {
-            version: text("/version"),
+            schemas: available.iter().filter(foreign).map(|name| (name.clone(), None)).collect(),
             edition: text("/edition"),
             router_flavor: text("/configuration/router_flavor"),
             database: text("/configuration/database"),
             plugins: if available.is_empty() { names("/configuration/loaded_plugins") } else { available },
             body_limit: limit.map_or(Some(DEFAULT_BODY_LIMIT), size),
+            version,
         })
     }
 
@@ -69,6 +82,12 @@ impl Facts {
             _ => None,
         }
     }
+}
+
+/// Names a schema, whatever the order of its keys: Lua has none.
+pub(crate) fn schema_digest(body: &[u8]) -> Option<Digest> {
+    let schema: Value = serde_json::from_slice(body).ok()?;
+    Some(Digest::of(canonical::to_string(&schema).as_bytes()))
 }
 
 /// A size as nginx writes it: a number with `k`, `m` or `g`. Zero means unlimited.
@@ -106,6 +125,7 @@ mod tests {
         assert_eq!(facts.routing(), Some(Routing::Expressions));
         assert_eq!(facts.plugins, BTreeSet::from(["cors".to_owned()]));
         assert_eq!(facts.body_limit, Some(20 << 20));
+        assert!(facts.schemas.contains_key("cors"), "it says that it is another version than Kong");
         let silent = Facts { body_limit: Some(10 << 20), ..Facts::default() };
         assert_eq!(Facts::parse(br#"{"plugins":[],"configuration":[]}"#).unwrap(), silent);
         let unlimited = br#"{"configuration":{"nginx_admin_client_max_body_size":"0"}}"#;
@@ -113,6 +133,25 @@ mod tests {
         assert_eq!(Facts::default().routing(), None);
         assert!(Facts::parse(b"[]").is_err());
         assert!(Facts::parse(b"<html>").is_err());
+    }
+
+    #[test]
+    fn plugins_that_came_with_it_are_known_by_its_version() {
+        let foreign = |version: &str| {
+            let plugins = r#"{"cors":{"version":"3.9.1"},"house":{"version":"0.1.0"},"old":true}"#;
+            let body = format!(r#"{{"version":"{version}","plugins":{{"available_on_server":{plugins}}}}}"#);
+            Facts::parse(body.as_bytes()).unwrap().schemas.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(foreign("3.9.1"), ["house"]);
+        assert_eq!(foreign("3.9.1.2-enterprise-edition"), ["house"]);
+        assert_eq!(foreign("3.10.0"), ["cors", "house"]);
+    }
+
+    #[test]
+    fn a_schema_is_the_same_in_any_order_of_keys() {
+        assert_eq!(schema_digest(br#"{"a":1,"b":[2]}"#), schema_digest(br#"{ "b": [2], "a": 1 }"#));
+        assert_ne!(schema_digest(br#"{"a":1}"#), schema_digest(br#"{"a":2}"#));
+        assert_eq!(schema_digest(b"<html>"), None);
     }
 
     #[test]
@@ -127,5 +166,6 @@ mod tests {
         );
         assert_eq!((facts.routing(), facts.body_limit), (Some(Routing::Fields), Some(10 << 20)));
         assert!(facts.plugins.len() > 40 && facts.plugins.contains("rate-limiting"), "{:?}", facts.plugins);
+        assert!(facts.schemas.is_empty(), "all its plugins came with it");
     }
 }

@@ -109,5 +109,5 @@ pub struct GatewayReport {
     /// The same in one word, where a request failed.
     pub last_error_kind: Option<&'static str>,
     /// What it says about itself.
-    pub facts: Option<Facts>,
+    pub facts: Option<Arc<Facts>>,
 }

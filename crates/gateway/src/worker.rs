@@ -5,6 +5,7 @@
 //! again. The hash is read after each push and every few seconds; a wrong one, or none, is repaired. A content that
 //! was refused is not sent again. Knows no HTTP and no clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use silverback_model::{Epoch, Generation};
@@ -161,7 +162,7 @@ pub struct Worker {
     settings: Settings,
     goal: Option<Goal>,
     grant: Grant,
-    facts: Option<Facts>,
+    facts: Option<Arc<Facts>>,
     facts_due: bool,
     observed: Option<ConfigHash>,
     /// The gateway's config is in doubt: the hash is read before the next push.
@@ -336,7 +337,7 @@ impl Worker {
     }
 
     /// What the gateway says about itself.
-    pub fn facts(&self) -> Option<&Facts> {
+    pub fn facts(&self) -> Option<&Arc<Facts>> {
         self.facts.as_ref()
     }
 
@@ -431,10 +432,10 @@ impl Worker {
             self.flight = None;
         }
         self.facts_due = false;
-        if self.facts.as_ref() != Some(&facts) {
+        if self.facts.as_deref() != Some(&facts) {
             // Another version may judge otherwise.
             self.refused = None;
-            self.facts = Some(facts);
+            self.facts = Some(Arc::new(facts));
         }
     }
 

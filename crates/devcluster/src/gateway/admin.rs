@@ -78,7 +78,8 @@ fn admin(shared: &Shared, request: &Request) -> Answer {
         ["status"] => ok(&node::status(shared)),
         ["config"] => ok(&json!({ "config": exported(shared, &shared.current()) })),
         ["plugins", "enabled"] => {
-            let names: Vec<&str> = PLUGIN_NAMES.iter().map(|(name, _)| *name).collect();
+            let own = shared.settings.own_plugins.keys().map(String::as_str);
+            let names: Vec<&str> = PLUGIN_NAMES.iter().map(|(name, _)| *name).chain(own).collect();
             ok(&json!({ "enabled_plugins": names }))
         }
         ["endpoints"] => ok(&endpoints(shared)),

@@ -16,20 +16,22 @@ pub(crate) fn root(shared: &Shared) -> Value {
     let current = shared.current();
     let plugins = current.entities().get("plugins").into_iter().flatten();
     let in_use: BTreeSet<&str> = plugins.filter_map(|(_, plugin)| plugin.get("name")?.as_str()).collect();
-    let each = |value: &dyn Fn(i64) -> Value| -> Map<String, Value> {
-        PLUGIN_NAMES.iter().map(|(name, priority)| ((*name).to_owned(), value(*priority))).collect()
-    };
+    let bundled = PLUGIN_NAMES.iter().map(|(name, priority)| (*name, *priority, settings.version.as_str()));
+    let own = settings.own_plugins.keys().map(|name| (name.as_str(), 1_000, "0.1.0"));
+    let installed = || bundled.clone().chain(own.clone());
+    let available = installed()
+        .map(|(name, priority, version)| (name.to_owned(), json!({ "version": version, "priority": priority })));
     json!({
         "tagline": "Welcome to kong",
         "version": settings.version,
-        "edition": "community",
+        "edition": settings.edition,
         "hostname": "stand-in",
         "node_id": shared.node_id,
         "lua_version": "LuaJIT 2.1.0-20231117",
         "pids": { "master": std::process::id(), "workers": [std::process::id()] },
         "timers": { "running": 1, "pending": 0 },
         "plugins": {
-            "available_on_server": each(&|priority| json!({ "version": settings.version, "priority": priority })),
+            "available_on_server": available.collect::<Map<_, _>>(),
             "enabled_in_cluster": in_use,
         },
         "configuration": {
@@ -37,7 +39,7 @@ pub(crate) fn root(shared: &Shared) -> Value {
             "role": "traditional",
             "router_flavor": settings.router_flavor.as_str(),
             "plugins": ["bundled"],
-            "loaded_plugins": each(&|_| true.into()),
+            "loaded_plugins": installed().map(|(name, ..)| (name.to_owned(), true.into())).collect::<Map<_, _>>(),
             "vaults": ["bundled"],
             "loaded_vaults": { "env": true },
             "wasm": false,

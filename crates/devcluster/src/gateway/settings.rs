@@ -1,8 +1,11 @@
 //! How a stand-in gateway is set up. It never changes while the gateway runs; what changes are the faults.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::listener::Tls;
 
@@ -77,6 +80,10 @@ pub struct Settings {
     /// A folder of plugin schemas (`NAME.json`, as `GET /schemas/plugins/NAME` answers them), beside the few this
     /// crate knows itself. Plugins without a known schema are accepted with any config.
     pub plugin_schemas: Option<PathBuf>,
+    /// Plugins of its own, with their schemas in the same form.
+    pub own_plugins: BTreeMap<String, Value>,
+    /// What `GET /` reports as `edition`.
+    pub edition: String,
 }
 
 impl Default for Settings {
@@ -93,6 +100,8 @@ impl Default for Settings {
             trusting: false,
             sink: false,
             plugin_schemas: None,
+            own_plugins: BTreeMap::new(),
+            edition: "community".to_owned(),
         }
     }
 }

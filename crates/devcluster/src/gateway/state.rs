@@ -71,7 +71,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
-        let registry = Registry::new(settings.router_flavor, settings.plugin_schemas.as_deref());
+        let registry = Registry::new(settings.router_flavor, settings.plugin_schemas.as_deref(), &settings.own_plugins);
         Self {
             settings,
             registry,

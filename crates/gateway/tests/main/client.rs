@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
 use silverback_devcluster::gateway::{FixedAnswer, On, RouterFlavor, Settings, StandInGateway, Tls};
 use silverback_gateway::client::{Accepted, Headers};
 use silverback_gateway::{Cause, ClientSettings, ConfigHash, Connector, Endpoint, Routing, Timeouts};
@@ -41,6 +42,21 @@ async fn a_gateway_says_what_it_is() {
     let facts = client_of(&gateway, ClientSettings::default()).root().await.unwrap();
     assert_eq!((facts.version.as_str(), facts.routing()), ("3.9.3", Some(Routing::Expressions)));
     assert_eq!(facts.database, "off");
+}
+
+#[tokio::test]
+async fn of_plugins_of_its_own_a_gateway_tells_the_schemas() {
+    let schemas = async |minimum: u32| {
+        let config = json!({"config": {"type": "record", "fields": [{"limit": {"type": "integer", "gt": minimum}}]}});
+        let own_plugins = [("house-limit".to_owned(), json!({"fields": [config]}))].into();
+        let gateway = StandInGateway::start(Settings { own_plugins, ..Settings::default() }).await.unwrap();
+        client_of(&gateway, ClientSettings::default()).root().await.unwrap().schemas
+    };
+    let (one, same, other) = (schemas(1).await, schemas(1).await, schemas(2).await);
+    assert_eq!(one.keys().collect::<Vec<_>>(), ["house-limit"], "those of other plugins follow from its version");
+    assert!(one["house-limit"].is_some());
+    assert_eq!(one, same);
+    assert_ne!(one, other);
 }
 
 #[tokio::test]

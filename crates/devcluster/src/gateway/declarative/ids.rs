@@ -206,12 +206,14 @@ fn resolve_list(registry: &Registry, schema: &Schema, list: Option<&mut Value>, 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::super::settings::RouterFlavor;
     use super::*;
 
     #[test]
     fn ids_are_those_of_kong() {
-        let registry = Registry::new(RouterFlavor::default(), None);
+        let registry = Registry::new(RouterFlavor::default(), None, &BTreeMap::new());
         let config = json!({
             "services": [{"name": "echo", "host": "h", "routes": [{"name": "r1"}], "plugins": [{"name": "cors"}]}],
             "plugins": [{"name": "prometheus"}, {"name": "cors", "route": "r"}],

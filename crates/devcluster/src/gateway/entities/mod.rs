@@ -32,9 +32,16 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// `plugin_schemas` is a folder of `NAME.json` documents.
-    pub(crate) fn new(flavor: RouterFlavor, plugin_schemas: Option<&Path>) -> Self {
-        let documents = plugin_schemas.map(read_documents).unwrap_or_default();
+    /// `plugin_schemas` is a folder of `NAME.json` documents; `own_plugins` are documents of further plugins.
+    pub(crate) fn new(
+        flavor: RouterFlavor,
+        plugin_schemas: Option<&Path>,
+        own_plugins: &BTreeMap<String, Value>,
+    ) -> Self {
+        let mut documents = plugin_schemas.map(read_documents).unwrap_or_default();
+        let own = own_plugins.iter().map(|(name, document)| (name.clone(), Arc::new(document::record(document))));
+        documents.extend(own);
+        let installed = plugins::NAMES.iter().map(|(name, _)| *name).chain(own_plugins.keys().map(String::as_str));
         let mut schemas = vec![
             consumers::consumers(),
             certificates::certificates(),
@@ -43,7 +50,7 @@ impl Registry {
             certificates::snis(),
             upstreams::upstreams(),
             upstreams::targets(),
-            plugins::plugins(&documents),
+            plugins::plugins(installed, &documents),
             certificates::ca_certificates(),
             plugins::vaults(),
             certificates::key_sets(),

@@ -56,8 +56,11 @@ pub(crate) const NAMES: [(&str, i64); 45] = [
     ("acl", 950),
 ];
 
-/// `documents` are schemas read from files, for the plugins that are not known here.
-pub(super) fn plugins(documents: &BTreeMap<String, Arc<Record>>) -> Schema {
+/// The plugins that are `installed`; `documents` are schemas of those that are not known here.
+pub(super) fn plugins<'a>(
+    installed: impl Iterator<Item = &'a str>,
+    documents: &BTreeMap<String, Arc<Record>>,
+) -> Schema {
     let protocols = |protocols: &[&str]| {
         let options = protocols.iter().map(|protocol| (*protocol).into()).collect();
         Field::set(Field::string().rule(Rule::OneOf(options))).required().default(HTTP_PROTOCOLS.to_vec())
@@ -84,7 +87,7 @@ pub(super) fn plugins(documents: &BTreeMap<String, Arc<Record>>) -> Schema {
         special.fields.entry("protocols".to_owned()).or_insert_with(|| protocols(&HTTP_PROTOCOLS));
         Arc::new(record.specialised(&special))
     };
-    let known = NAMES.iter().map(|(name, _)| ((*name).to_owned(), special(name))).collect();
+    let known = installed.map(|name| (name.to_owned(), special(name))).collect();
     let unknown = "plugin '%s' not enabled; add it to the 'plugins' configuration property";
     let mut schema = Schema::new("plugins", record)
         .endpoint_key("instance_name")
