@@ -6,7 +6,7 @@ use anyhow::ensure;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use serde_json::Value;
-use silverback_devcluster::gateway::Restart;
+use silverback_devcluster::gateway::{self, Restart, RouterFlavor, StandInGateway};
 use silverback_proto::v1;
 use silverback_proto::v1::config_client::ConfigClient;
 use silverback_proto::v1::gateways_client::GatewaysClient;
@@ -203,4 +203,51 @@ async fn without_a_cluster_a_file_in_the_folder_tells_the_translator() -> anyhow
     let _silverback = Service::run("silverback", ports, &gateways, &[&from, &told])?;
     isolation(ports, |found| found.quarantine.len() == 1).await?;
     explained(ports, "default", "shop").await
+}
+
+/// The expressions and the paths by which a gateway's routes match.
+fn matching(config: &Value) -> (Vec<String>, Vec<String>) {
+    let list = |value: &Value, field: &str| value[field].as_array().cloned().unwrap_or_default();
+    let routes: Vec<Value> = list(config, "services").iter().flat_map(|service| list(service, "routes")).collect();
+    let expressions = routes.iter().filter_map(|route| route["expression"].as_str()).map(str::to_owned);
+    let paths = routes.iter().flat_map(|route| list(route, "paths")).filter_map(|path| Some(path.as_str()?.to_owned()));
+    (expressions.collect(), paths.collect())
+}
+
+#[tokio::test]
+async fn gateways_decide_their_router_flavour_and_where_they_differ_none_stays_empty() -> anyhow::Result<()> {
+    let Some(cluster) = Cluster::shared("isolation-flavour").await? else { return Ok(()) };
+    let start = async |router_flavor| {
+        let settings = gateway::Settings { router_flavor, ..gateway::Settings::default() };
+        StandInGateway::start(settings).await
+    };
+    let new = start(RouterFlavor::Expressions).await?;
+    let gateways = Gateways(vec![start(RouterFlavor::TraditionalCompatible).await?, new]);
+    application(&cluster, "good", "/good").await?;
+    let ports = Ports::choose()?;
+    let args = election(&cluster);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let _silverback = Service::run("silverback", ports, &gateways, &args)?;
+    eventually("each gateway has routes of its flavour", SOON, async || {
+        let [old, new] = [0, 1].map(|at: usize| matching(&gateways.0[at].config()));
+        let fine =
+            old.0.is_empty() && !old.1.is_empty() && new.1.is_empty() && new.0.iter().any(|it| it.contains("/good"));
+        if fine { Ok(()) } else { Err(format!("{old:?} {new:?}")) }
+    })
+    .await?;
+    // Once both have something, a change reaches those that translation is for; the other one says why it does not.
+    application(&cluster, "late", "/late").await?;
+    eventually("the change arrives", SOON, async || {
+        let (expressions, _) = matching(&gateways.0[1].config());
+        if expressions.iter().any(|it| it.contains("/late")) { Ok(()) } else { Err(format!("{expressions:?}")) }
+    })
+    .await?;
+    let mut client = GatewaysClient::new(channel(ports.pusher)?);
+    eventually("the other gateway says why", SOON, async || {
+        let found = client.list_gateways(v1::ListGatewaysRequest {}).await.map_err(|status| status.to_string())?;
+        let found = found.into_inner().gateways;
+        let says = |gateway: &v1::Gateway| gateway.last_error.contains("KONG_ROUTER_FLAVOR");
+        if found.iter().filter(|gateway| says(gateway)).count() == 1 { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await
 }

@@ -69,6 +69,7 @@ pub struct Batch<'a> {
     changed: BTreeMap<u32, BTreeSet<u32>>,
     /// How to take back what was edited, while that is noted.
     noted: Option<Vec<Undo>>,
+    rerun: bool,
 }
 
 type Undo = Box<dyn FnOnce(&mut Batch<'_>) + Send>;
@@ -81,6 +82,11 @@ impl Batch<'_> {
     /// Sets a key's value. An equal value is no change.
     pub fn set<K: Key, V: Data>(&mut self, input: &Input<K, V>, key: K, value: V) {
         self.store(input, &key, Some(Arc::new(value)));
+    }
+
+    /// Has every function run for every key: something that functions captured is other now.
+    pub fn rerun(&mut self) {
+        self.rerun = true;
     }
 
     /// Removes a key.
@@ -124,6 +130,7 @@ impl Batch<'_> {
 /// What is under way while a batch is carried out.
 #[derive(Default)]
 struct Work {
+    rerun: bool,
     dirty: HashMap<u32, BTreeSet<u32>>,
     changed: BTreeMap<u32, Vec<u32>>,
     reran: BTreeMap<u32, Vec<u32>>,
@@ -199,10 +206,10 @@ impl Graph {
 
     /// Applies edits of inputs together, and runs what depends on them.
     pub fn update(&mut self, edit: impl FnOnce(&mut Batch<'_>)) -> Report {
-        let mut batch = Batch { graph: self, changed: BTreeMap::new(), noted: None };
+        let mut batch = Batch { graph: self, changed: BTreeMap::new(), noted: None, rerun: false };
         edit(&mut batch);
-        let changed = batch.changed;
-        let mut work = Work::default();
+        let Batch { changed, rerun, .. } = batch;
+        let mut work = Work { rerun, ..Work::default() };
         for (node, slots) in changed {
             self.spread(node, slots.into_iter().collect(), &mut work);
         }
@@ -214,7 +221,10 @@ impl Graph {
 
     fn visit(&mut self, node: u32, work: &mut Work) {
         let source = self.entries[node as usize].source;
-        let source_changed = source.and_then(|source| work.changed.get(&source)).cloned().unwrap_or_default();
+        let source_changed = match source {
+            Some(source) if work.rerun => self.node(source).map(|node| node.slots()).unwrap_or_default(),
+            source => source.and_then(|source| work.changed.get(&source)).cloned().unwrap_or_default(),
+        };
         let dirty: Vec<u32> = work.dirty.remove(&node).into_iter().flatten().collect();
         if source_changed.is_empty() && dirty.is_empty() {
             return;

@@ -36,6 +36,8 @@ pub(crate) trait Node: Send {
     fn set_reads(&mut self, at: u32, reads: Box<[Slot]>);
     fn release(&mut self, at: u32);
     fn has_value(&self, at: u32) -> bool;
+    /// All slots.
+    fn slots(&self) -> Vec<u32>;
     fn describe_key(&self, at: u32) -> String;
     /// The keys of the source that a slot's value is made from.
     fn origins(&self, at: u32) -> Vec<AnyKey>;
@@ -113,6 +115,10 @@ macro_rules! with_table {
 
         fn has_value(&self, at: u32) -> bool {
             self.table.row(at).is_some_and(|row| row.value.is_some())
+        }
+
+        fn slots(&self) -> Vec<u32> {
+            self.table.rows().map(|(at, _)| at).collect()
         }
 
         fn find(&self, key: &dyn Any) -> Option<u32> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 
@@ -336,6 +337,33 @@ entities 1
       services 1
 ";
     assert_eq!(trace, wanted);
+}
+
+#[test]
+fn what_functions_captured_may_change_if_all_run_anew() {
+    let factor = Arc::new(AtomicU32::new(1));
+    let mut graph = Graph::new();
+    let items = graph.input::<u32, u32>("items");
+    let captured = factor.clone();
+    let scaled = graph.derive("scaled", &items, move |_, _, item| Some(item * captured.load(Ordering::Relaxed)));
+    let captured = factor.clone();
+    let groups = graph.index("groups", &items, move |_, item| vec![item * captured.load(Ordering::Relaxed) % 4]);
+    let sizes = graph.group("sizes", &groups, |_, _, members: &Members<u32>| Some(members.iter().count()));
+    graph.update(|batch| (0..8).for_each(|key| batch.set(&items, key, key)));
+    assert_eq!(graph.iter(&sizes).len(), 4);
+
+    factor.store(2, Ordering::Relaxed);
+    let report = graph.update(|batch| {
+        batch.rerun();
+        batch.set(&items, 8, 8);
+    });
+    assert_eq!(graph.verify(), []);
+    assert_eq!(graph.iter(&scaled).iter().map(|(_, value)| **value).sum::<u32>(), 72);
+    assert_eq!(graph.iter(&sizes).len(), 2);
+    let changed: Vec<u32> = report.changed(&scaled).iter().map(|changed| changed.key).collect();
+    assert_eq!(changed, [1, 2, 3, 4, 5, 6, 7, 8], "nought stays what it is");
+    let report = graph.update(|batch| batch.rerun());
+    assert_eq!((report.changed(&scaled).len(), report.changed(&sizes).len()), (0, 0));
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub const LABEL: &str = "silverback.konghq.com/feedback";
 pub struct Feedback {
     /// The leadership that wrote it; none without an election.
     pub epoch: Option<Epoch>,
+    /// How routes are to match, `traditional` or `expressions`: one configuration serves one router flavour, so that
+    /// somebody has to choose where gateways differ. Empty: no gateway said anything yet.
+    pub router_flavor: String,
     /// The different kinds of gateways there are, each once; in order.
     pub gateways: Vec<GatewayKind>,
     /// What is left out; in order.
@@ -38,6 +41,9 @@ pub struct GatewayKind {
     pub body_limit: Option<u64>,
     /// Names of the plugins that it can run.
     pub plugins: BTreeSet<String>,
+    /// Digests of the schemas of those of them that do not follow from the version, as far as they are told.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<String, Digest>,
 }
 
 impl GatewayKind {
@@ -84,6 +90,7 @@ pub struct UnreadableFeedback {
 }
 
 const LEADER: &str = "leader";
+const FLAVOR: &str = "routerFlavor";
 const GATEWAYS: &str = "gateways";
 const QUARANTINE: &str = "quarantine";
 
@@ -98,7 +105,8 @@ impl Feedback {
     pub fn to_data(&self) -> BTreeMap<String, String> {
         let leader = Leader { epoch: self.epoch.clone() };
         let texts = [(LEADER, yaml(&leader)), (GATEWAYS, yaml(&self.gateways)), (QUARANTINE, yaml(&self.quarantine))];
-        texts.into_iter().map(|(key, text)| (key.to_owned(), text)).collect()
+        let flavor = (FLAVOR, self.router_flavor.clone());
+        texts.into_iter().chain([flavor]).map(|(key, text)| (key.to_owned(), text)).collect()
     }
 
     /// The inverse of [`Feedback::to_data`]; what is missing is empty.
@@ -107,15 +115,17 @@ impl Feedback {
     /// Names the key that cannot be read.
     pub fn from_data(data: &BTreeMap<String, String>) -> Result<Self, UnreadableFeedback> {
         let leader: Leader = read(data, LEADER)?;
-        Ok(Self { epoch: leader.epoch, gateways: read(data, GATEWAYS)?, quarantine: read(data, QUARANTINE)? })
+        let router_flavor = data.get(FLAVOR).map(|text| text.trim().to_owned()).unwrap_or_default();
+        let (gateways, quarantine) = (read(data, GATEWAYS)?, read(data, QUARANTINE)?);
+        Ok(Self { epoch: leader.epoch, router_flavor, gateways, quarantine })
     }
 
     /// Names what translation makes of it: who wrote it does not count.
     pub fn digest(&self) -> Digest {
-        if self.gateways.is_empty() && self.quarantine.is_empty() {
+        if self.router_flavor.is_empty() && self.gateways.is_empty() && self.quarantine.is_empty() {
             return Digest::default();
         }
-        let text = canonical::of(&(&self.gateways, &self.quarantine)).unwrap_or_default();
+        let text = canonical::of(&(&self.router_flavor, &self.gateways, &self.quarantine)).unwrap_or_default();
         Digest::of(text.as_bytes())
     }
 }
@@ -143,7 +153,8 @@ mod tests {
         let kind = GatewayKind {
             version: "3.9.3".into(),
             edition: "community".into(),
-            plugins: ["cors".to_owned()].into(),
+            plugins: ["cors".to_owned(), "house".to_owned()].into(),
+            schemas: [("house".to_owned(), Digest(9))].into(),
             ..GatewayKind::default()
         };
         let refused_by = [kind.digest()].into();
@@ -159,7 +170,8 @@ mod tests {
             refused_by,
         };
         let epoch = Epoch { lineage: Lineage("a".into()), version: Version::from_counter(12) };
-        Feedback { epoch: Some(epoch), gateways: vec![kind], quarantine: vec![quarantined] }
+        let router_flavor = "traditional".to_owned();
+        Feedback { epoch: Some(epoch), router_flavor, gateways: vec![kind], quarantine: vec![quarantined] }
     }
 
     #[test]
@@ -174,10 +186,18 @@ mod tests {
     }
 
     #[test]
+    fn gateways_with_another_schema_are_another_kind() {
+        let kind = feedback().gateways.remove(0);
+        let other = GatewayKind { schemas: [("house".to_owned(), Digest(10))].into(), ..kind.clone() };
+        assert_ne!(kind.digest(), other.digest());
+    }
+
+    #[test]
     fn the_writer_does_not_count_in_the_digest() {
         let anonymous = Feedback { epoch: None, ..feedback() };
         assert_eq!(anonymous.digest(), feedback().digest());
         assert_ne!(feedback().digest(), Feedback { quarantine: Vec::new(), ..feedback() }.digest());
+        assert_ne!(feedback().digest(), Feedback { router_flavor: "expressions".into(), ..feedback() }.digest());
         assert_eq!(Feedback::default().digest(), Digest::default());
     }
 }

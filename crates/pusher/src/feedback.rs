@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use silverback_cluster::in_words;
-use silverback_isolation::{FEEDBACK_LABEL, Feedback, Quarantined};
+use silverback_isolation::{FEEDBACK_LABEL, Feedback};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -54,14 +54,14 @@ impl std::fmt::Display for Place {
 }
 
 /// Follows what is written there. The first word comes when it could be read, or is known to be missing.
-pub(crate) async fn read(place: Place, found: watch::Sender<Option<Vec<Quarantined>>>) {
+pub(crate) async fn read(place: Place, found: watch::Sender<Option<Feedback>>) {
     match &place {
         Place::File(path) => {
             let feedback = read_file(path).unwrap_or_else(|error| {
                 tracing::warn!("{place}: {error:#}");
                 Feedback::default()
             });
-            found.send_replace(Some(feedback.quarantine));
+            found.send_replace(Some(feedback));
             found.closed().await;
         }
         Place::ConfigMap { api, name, .. } => {
@@ -92,7 +92,7 @@ pub(crate) async fn read(place: Place, found: watch::Sender<Option<Vec<Quarantin
                 };
                 told.clear();
                 match now.as_ref().map_or_else(|| Ok(Feedback::default()), parse) {
-                    Ok(feedback) => drop(found.send_replace(Some(feedback.quarantine))),
+                    Ok(feedback) => drop(found.send_replace(Some(feedback))),
                     Err(error) => tracing::warn!("{place}: {error:#}"),
                 }
             }
@@ -104,7 +104,7 @@ pub(crate) async fn read(place: Place, found: watch::Sender<Option<Vec<Quarantin
 pub(crate) async fn write(
     place: Place,
     mut feedback: watch::Receiver<Feedback>,
-    mut found: watch::Receiver<Option<Vec<Quarantined>>>,
+    mut found: watch::Receiver<Option<Feedback>>,
     elects: bool,
 ) {
     // What is there is read first, so that it is not lost.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use silverback_gateway::{ConfigBody, ConfigHash};
-use silverback_isolation::{Config, Feedback, Quarantined, Search, Verdict, Vote, judge};
+use silverback_isolation::{Config, Feedback, GatewayKind, Search, Verdict, Vote, judge};
 use silverback_kong::document;
 use silverback_model::{Commit, Epoch, Traces};
 use tokio::sync::watch;
@@ -53,7 +53,7 @@ pub(crate) struct Ends {
     /// This replica's leadership; none also where there is no election.
     pub(crate) epoch: watch::Receiver<Option<Epoch>>,
     /// What the one that leads found, or an earlier run; none before it could be read.
-    pub(crate) found: watch::Receiver<Option<Vec<Quarantined>>>,
+    pub(crate) found: watch::Receiver<Option<Feedback>>,
     /// What gateways took in an earlier run.
     pub(crate) recalled: watch::Receiver<Option<Arc<Accepted>>>,
     pub(crate) plans: watch::Sender<Option<Arc<Plan>>>,
@@ -78,6 +78,9 @@ pub(crate) struct Planner {
     heard: Option<Verdict>,
     first_refusal: Option<Instant>,
     kinds: Kinds,
+    /// What gateways are, and the flavour to translate for, as told last, by this replica or the one that led before.
+    gateways: Vec<GatewayKind>,
+    router_flavor: String,
     /// What was found before this replica led was taken over.
     adopted: bool,
 }
@@ -105,6 +108,8 @@ impl Planner {
             heard: None,
             first_refusal: None,
             kinds: Kinds::default(),
+            gateways: Vec::new(),
+            router_flavor: String::new(),
             adopted: false,
         }
     }
@@ -161,12 +166,15 @@ impl Planner {
     /// What another replica found counts as long as it is the one that leads; what an earlier run found, once.
     fn adopt(&mut self) {
         let Some(found) = self.ends.found.borrow_and_update().clone() else { return };
+        if self.gateways.is_empty() || !self.leads() {
+            (self.gateways, self.router_flavor) = (found.gateways, found.router_flavor);
+        }
         if self.wanted.is_empty() {
             return;
         }
         let first = !std::mem::replace(&mut self.adopted, true);
         if first || !self.leads() {
-            self.search.adopt(found);
+            self.search.adopt(found.quarantine);
             self.offer();
         }
     }
@@ -217,6 +225,11 @@ impl Planner {
         let reports = source.borrow_and_update();
         if self.kinds.update(reports.values()) {
             self.search.answering(self.kinds.answering());
+        }
+        // What was told before counts until all that answer have said what they are, and when nobody does any more.
+        if votes::all_said(reports.values()) {
+            self.gateways = self.kinds.known().to_vec();
+            self.router_flavor = votes::router_flavor(reports.values(), &self.router_flavor);
         }
         self.hear_late(&reports);
         self.offer();
@@ -312,9 +325,15 @@ impl Planner {
             *before = shown;
             news
         });
-        let epoch = self.ends.epoch.borrow().clone();
-        let gateways = self.kinds.known().to_vec();
-        let feedback = Feedback { epoch, gateways, quarantine: quarantine.to_vec() };
+        if !self.adopted && self.ends.found.has_changed().is_ok() {
+            return; // It would be written over what is to be taken over yet.
+        }
+        let feedback = Feedback {
+            epoch: self.ends.epoch.borrow().clone(),
+            router_flavor: self.router_flavor.clone(),
+            gateways: self.gateways.clone(),
+            quarantine: quarantine.to_vec(),
+        };
         self.ends.feedback.send_if_modified(|before| {
             let news = *before != feedback;
             *before = feedback;

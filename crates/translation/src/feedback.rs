@@ -1,6 +1,6 @@
-//! What gateways refuse, as the pusher told it back in ConfigMaps.
+//! What gateways are and refuse, as the pusher told it back in ConfigMaps.
 //!
-//! It changes no entity: the pusher leaves out what is refused, and so sees by itself when a rendering is another one. Here
+//! What they refuse changes no entity: the pusher leaves it out, and so sees by itself when a rendering is another one. Here
 //! the objects that a refused entity is made from are told.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,11 @@ impl Told {
             reason: Reason::InvalidValue,
             message,
         })
+    }
+
+    /// All that is told.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Feedback> + Clone {
+        self.by_map.values()
     }
 
     /// Names what was told; zero for nothing.
@@ -101,11 +106,11 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::json;
-    use silverback_isolation::{Config, Named, Piece, Refusal, Search, Verdict};
+    use silverback_isolation::{Config, GatewayKind, Named, Piece, Refusal, Search, Verdict};
     use silverback_model::ObjectRef;
 
     use super::*;
-    use crate::{Settings, Translator};
+    use crate::{Edition, KongVersion, Open, RouterFlavor, Settings, Translator};
 
     fn change(kind: &str, name: &str, rest: serde_json::Value) -> ObjectChange {
         let mut object = rest;
@@ -172,5 +177,68 @@ mod tests {
         let map = broken.object.clone();
         translator.apply(vec![broken]);
         assert!(translator.diagnostics_of(&map)[0].message.contains("written anew"));
+    }
+
+    fn facts(router_flavor: &str, gateways: Vec<GatewayKind>) -> ObjectChange {
+        let told = Feedback { router_flavor: router_flavor.into(), gateways, ..Feedback::default() };
+        let metadata = json!({"labels": {(FEEDBACK_LABEL): "true"}});
+        change("ConfigMap", "told", json!({"metadata": metadata, "data": told.to_data()}))
+    }
+
+    fn shop() -> Vec<ObjectChange> {
+        let plugin = |name: &str| {
+            let kind = "KongPlugin.configuration.konghq.com";
+            change(kind, name, json!({"plugin": name}))
+        };
+        let mut ingress = ingress("/a");
+        let annotated = ingress.content.take().map(|text| {
+            let mut object: serde_json::Value = serde_json::from_str(&text).unwrap();
+            object["metadata"]["annotations"] = json!({"konghq.com/plugins": "cors,house"});
+            object.to_string().into()
+        });
+        ingress.content = annotated;
+        let service = change("Service", "web", json!({"spec": {"ports": [{"port": 80}]}}));
+        vec![service, ingress, plugin("cors"), plugin("house")]
+    }
+
+    /// As if everything were translated anew, whatever was before.
+    #[test]
+    fn what_gateways_are_decides_what_no_operator_did() {
+        let open = Open { router_flavor: true, kong_version: true, edition: true };
+        let given = Settings { open, ..Settings::default() };
+        let scratch = |settings: Settings| {
+            let mut translator = Translator::new(settings);
+            translator.apply(shop());
+            translator.entities()
+        };
+        let mut translator = Translator::new(given.clone());
+        translator.apply(shop());
+        assert_eq!(translator.entities(), scratch(given.clone()));
+        let plugins: BTreeSet<String> = ["cors".to_owned(), "request-termination".to_owned()].into();
+        let kind = GatewayKind {
+            version: "3.8.1".into(),
+            edition: "enterprise".into(),
+            plugins: plugins.clone(),
+            ..GatewayKind::default()
+        };
+        translator.apply(vec![facts("expressions", vec![kind])]);
+        let decided = Settings {
+            router_flavor: RouterFlavor::Expressions,
+            kong_version: KongVersion { major: 3, minor: 8 },
+            edition: Edition::Enterprise,
+            plugins: Some(plugins),
+            ..given.clone()
+        };
+        assert_eq!(*translator.settings(), decided);
+        assert_eq!(translator.entities(), scratch(decided));
+        assert_ne!(translator.entities(), scratch(given.clone()));
+        let object = ObjectRef::new("KongPlugin.configuration.konghq.com", ObjectKey::new("shop", "house"));
+        let said = translator.diagnostics_of(&object);
+        assert!(said.iter().any(|note| note.message.contains("no gateway has a plugin house")), "{said:?}");
+
+        let map = facts("", Vec::new()).object;
+        translator.apply(vec![ObjectChange::delete(map.kind, map.key)]);
+        assert_eq!(translator.entities(), scratch(given));
+        assert!(translator.diagnostics_of(&object).is_empty());
     }
 }

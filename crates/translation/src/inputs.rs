@@ -167,7 +167,7 @@ pub(crate) struct View<'a> {
     /// The objects.
     pub inputs: &'a Inputs,
     /// The settings.
-    pub settings: &'a Settings,
+    pub settings: Arc<Settings>,
     /// What is known already; nothing while that is worked out.
     pub known: Option<Known>,
     /// Listeners that do not take the route that is looked at, since they took another before.

@@ -43,7 +43,7 @@ mod withheld;
 pub use features::supported as supported_features;
 pub use output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
 pub use render::{object_ref, render, translate, upsert};
-pub use settings::{Edition, FeatureGates, KongVersion, MissingPlugins, RouterFlavor, Settings};
+pub use settings::{Edition, FeatureGates, KongVersion, MissingPlugins, Open, RouterFlavor, Settings};
 pub use status::{
     AncestorStatus, Condition, ConditionKind, ConditionReason, Feature, GatewayClassStatus, GatewayStatus,
     ListenerSetStatus, ListenerStatus, ObjectStatus, ParentStatus, PolicyStatus, RouteStatus, Status,

@@ -314,7 +314,7 @@ impl Bindings {
     ) {
         for key in found {
             let Some(spec) = plugins.spec(key, view) else { continue };
-            for made in bind_at(key, &spec, place, &audiences.of(key, view), maker, view.settings) {
+            for made in bind_at(key, &spec, place, &audiences.of(key, view), maker, &view.settings) {
                 // Several Services behind one service may name the same plugin.
                 let entities = &mut Arc::make_mut(&mut self.product).entities;
                 if !entities.iter().any(|known| known.key == made.key) {

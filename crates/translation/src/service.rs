@@ -85,7 +85,7 @@ pub(crate) fn plan(claims: &[Claimed], view: &View<'_>) -> Option<Plan> {
     let first = claims.first()?;
     let mut plan = Plan { service: first.claim.service.clone(), ..Plan::default() };
     plan.upstream.name = plan.service.host.clone();
-    let settings = view.settings;
+    let settings = &view.settings;
     let fill = settings.feature_gates.fill_ids;
     plan.service.id = fill.then(|| ids::id(IdKind::Service, &settings.workspace, &plan.service.name));
     if claims.iter().any(|claimed| claimed.claim.refused) {

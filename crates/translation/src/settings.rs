@@ -2,10 +2,12 @@
 //!
 //! Equal settings and equal objects give an equal config: everything that could make a difference is in here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use silverback_isolation::Feedback;
 use silverback_model::{Digest, canonical};
 
 /// How the gateways match routes.
@@ -88,6 +90,62 @@ pub struct KongVersion {
     pub minor: u32,
 }
 
+/// What no operator decided, so that the gateways do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Open {
+    /// How they match routes.
+    pub router_flavor: bool,
+    /// Their version.
+    pub kong_version: bool,
+    /// Their edition.
+    pub edition: bool,
+}
+
+impl RouterFlavor {
+    /// By Kong's name for it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "traditional" | "traditional_compatible" => Some(Self::Traditional),
+            "expressions" => Some(Self::Expressions),
+            _ => None,
+        }
+    }
+}
+
+impl KongVersion {
+    /// Reads e.g. `3.9`, `3.9.1` or `3.9.1.2-enterprise-edition`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.').map(str::parse);
+        match (parts.next(), parts.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => Some(Self { major, minor }),
+            _ => None,
+        }
+    }
+}
+
+/// The settings in force. The gateways may have a say in them, so that they may become others while rules hold them: then
+/// every rule runs anew.
+#[derive(Clone)]
+pub(crate) struct InForce(Arc<RwLock<Arc<Settings>>>);
+
+impl InForce {
+    /// These are in force.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(settings))))
+    }
+
+    /// Those that are in force now.
+    pub(crate) fn now(&self) -> Arc<Settings> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts others in force.
+    pub(crate) fn replace(&self, settings: Settings) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+}
+
 /// All settings of a translation. Defaults are the Kong Ingress Controller's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -104,6 +162,11 @@ pub struct Settings {
     pub kong_version: KongVersion,
     /// Edition of the gateways.
     pub edition: Edition,
+    /// Which of these three the gateways decide, as soon as they are known.
+    pub open: Open,
+    /// Names of the plugins that gateways can run; none: it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugins: Option<BTreeSet<String>>,
     /// Enterprise workspace; empty: none. It counts in ids.
     pub workspace: String,
     /// Features that can be switched.
@@ -133,6 +196,8 @@ impl Default for Settings {
             router_flavor: RouterFlavor::default(),
             kong_version: KongVersion { major: 3, minor: 9 },
             edition: Edition::default(),
+            open: Open::default(),
+            plugins: None,
             workspace: String::new(),
             feature_gates: FeatureGates::default(),
             missing_plugins: MissingPlugins::default(),
@@ -146,6 +211,29 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The settings for gateways that say this of themselves. Of differing ones the oldest version counts, Enterprise is
+    /// what all of them are, and a plugin is known that any of them can run: a rollout brings them together.
+    pub(crate) fn for_gateways<'a>(&self, feedback: impl Iterator<Item = &'a Feedback> + Clone) -> Self {
+        let mut settings = self.clone();
+        let kinds = || feedback.clone().flat_map(|feedback| &feedback.gateways);
+        match feedback.clone().find_map(|feedback| RouterFlavor::named(&feedback.router_flavor)) {
+            Some(flavor) if self.open.router_flavor => settings.router_flavor = flavor,
+            _ => (),
+        }
+        match kinds().filter_map(|kind| KongVersion::parse(&kind.version)).min() {
+            Some(oldest) if self.open.kong_version => settings.kong_version = oldest,
+            _ => (),
+        }
+        if self.open.edition && kinds().next().is_some() {
+            let all = kinds().all(|kind| kind.edition == "enterprise");
+            settings.edition = if all { Edition::Enterprise } else { Edition::OpenSource };
+        }
+        if kinds().next().is_some() && kinds().all(|kind| !kind.plugins.is_empty()) {
+            settings.plugins = Some(kinds().flat_map(|kind| kind.plugins.iter().cloned()).collect());
+        }
+        settings
+    }
+
     /// Names the settings: replicas whose settings differ must not be mistaken for each other.
     pub fn digest(&self) -> Digest {
         // Plain data with string keys has a JSON form.
@@ -170,7 +258,44 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use silverback_isolation::GatewayKind;
+
     use super::*;
+
+    #[test]
+    fn gateways_decide_what_is_open() {
+        let kind = |version: &str, edition: &str, plugins: &[&str]| GatewayKind {
+            version: version.into(),
+            edition: edition.into(),
+            plugins: plugins.iter().map(|name| (*name).to_owned()).collect(),
+            ..GatewayKind::default()
+        };
+        let told = |router_flavor: &str, gateways| {
+            [Feedback { router_flavor: router_flavor.into(), gateways, ..Feedback::default() }]
+        };
+        let open = Open { router_flavor: true, kong_version: true, edition: true };
+        let settings = Settings { open, ..Settings::default() };
+        let of = |told: &[Feedback]| settings.for_gateways(told.iter());
+        assert_eq!((of(&[]), of(&told("", Vec::new()))), (settings.clone(), settings.clone()), "nothing is known");
+
+        let enterprise = kind("3.10.0.1-enterprise-edition", "enterprise", &["cors", "house"]);
+        let one = of(&told("expressions", vec![enterprise.clone()]));
+        assert!(one.expressions() && one.enterprise());
+        assert_eq!(one.kong_version, KongVersion { major: 3, minor: 10 });
+        assert_eq!(one.plugins, Some(["cors".to_owned(), "house".to_owned()].into()));
+
+        let mixed = of(&told("traditional", vec![enterprise.clone(), kind("3.9.1", "community", &["cors", "jwt"])]));
+        assert!(!mixed.expressions() && !mixed.enterprise());
+        assert_eq!(mixed.kong_version, KongVersion { major: 3, minor: 9 });
+        assert_eq!(mixed.plugins.unwrap().len(), 3);
+        let silent = of(&told("", vec![enterprise.clone(), kind("", "enterprise", &[])]));
+        assert_eq!((silent.enterprise(), silent.expressions(), silent.plugins), (true, false, None));
+
+        let decided = Settings { open: Open::default(), ..Settings::default() };
+        let told = told("expressions", vec![enterprise]);
+        let flags = decided.for_gateways(told.iter());
+        assert_eq!(Settings { plugins: None, ..flags }, decided, "flags override");
+    }
 
     #[test]
     fn every_setting_counts_in_the_digest() {

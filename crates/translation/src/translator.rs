@@ -16,7 +16,7 @@ use crate::intake::take_change;
 use crate::kinds::gateway_api::GROUP;
 use crate::output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
 use crate::product::Product;
-use crate::settings::Settings;
+use crate::settings::{InForce, Settings};
 use crate::source::Notes;
 use crate::status::ObjectStatus;
 use crate::store::Store;
@@ -25,7 +25,9 @@ use crate::withheld::{self, Withheld};
 /// Translates objects to entities, incrementally. Replicas with equal settings that were told of equal objects, in
 /// whatever order and batches, hold equal entities.
 pub struct Translator {
-    settings: Arc<Settings>,
+    /// What operators chose.
+    given: Settings,
+    settings: InForce,
     graph: Graph,
     inputs: Inputs,
     outputs: Outputs,
@@ -53,9 +55,10 @@ impl Translator {
     /// A translator that knows no object yet.
     pub fn new(settings: Settings) -> Self {
         let mut graph = Graph::new();
-        let settings = Arc::new(settings);
+        let (given, settings) = (settings.clone(), InForce::new(settings));
         let (inputs, outputs) = graph::build(&mut graph, settings.clone());
         Self {
+            given,
             settings,
             graph,
             inputs,
@@ -70,9 +73,9 @@ impl Translator {
         }
     }
 
-    /// The settings.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// The settings in force: those given, and what gateways decided of them.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.now()
     }
 
     /// Takes changes, together. Of several changes of one object the last counts.
@@ -134,18 +137,26 @@ impl Translator {
     fn step(&mut self, minute: u64, changes: Vec<ObjectChange>, touched: &mut Touched) -> (Report, Edits) {
         let mut renewed: Vec<ObjectRef> = Vec::new();
         let (inputs, store, diagnostics) = (self.inputs, &mut self.store, &mut self.diagnostics);
-        let told = &mut self.told;
+        let said: Vec<Option<Diagnostic>> = changes.iter().map(|change| self.told.take(change)).collect();
+        let settings = self.given.for_gateways(self.told.all());
+        let other_settings = settings != *self.settings.now();
+        if other_settings {
+            self.settings.replace(settings);
+        }
         let passed = minute != self.minute;
         self.minute = minute;
         let mut edits = Edits::default();
         let report = self.graph.update(|batch| {
+            if other_settings {
+                batch.rerun();
+            }
             if passed {
                 batch.set(&inputs.minute, (), minute);
             }
             edits = batch.note(|batch| {
-                for change in changes {
+                for (change, said) in changes.into_iter().zip(said) {
                     let Some(taken) = take_change(&inputs, batch, &change) else { continue };
-                    let notes = taken.err().map(|error| undecodable(&change.object, &error)).or(told.take(&change));
+                    let notes = taken.err().map(|error| undecodable(&change.object, &error)).or(said);
                     let reading = Speaker::Reading(change.object.clone());
                     diagnostics.say(reading, notes.into_iter().collect(), &mut touched.objects);
                     if store.see(&change) {

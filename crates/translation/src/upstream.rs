@@ -36,7 +36,7 @@ pub(crate) fn product(plans: &[Arc<Plan>], slices: &Index<ObjectKey, ObjectKey>,
 fn endpoints(backend: &PlannedBackend, slices: &Index<ObjectKey, ObjectKey>, view: &View<'_>) -> Vec<Endpoint> {
     let Some(service) = view.service(&backend.service) else { return Vec::new() };
     if backends::bypasses_endpoints(&service, view.class().service_upstream) {
-        return vec![backends::service_endpoint(&service, &backend.port, view.settings)];
+        return vec![backends::service_endpoint(&service, &backend.port, &view.settings)];
     }
     let names: Arc<Members<ObjectKey>> = view.ctx.members(slices, &backend.service);
     let slices: Vec<Arc<EndpointSlice>> =

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use silverback_service::values::Listen;
-use silverback_translation::{Edition, FeatureGates, KongVersion, MissingPlugins, RouterFlavor, Settings};
+use silverback_translation::{Edition, FeatureGates, KongVersion, MissingPlugins, Open, RouterFlavor, Settings};
 use tonic::transport::Uri;
 
 /// Flags of the translator.
@@ -47,15 +47,9 @@ pub struct TranslationArgs {
     )]
     pub ingress_class: String,
 
-    /// How the gateways match routes; traditional_compatible counts as traditional.
-    #[arg(
-        long,
-        env = "CONTROLLER_ROUTER_FLAVOR",
-        default_value = "traditional",
-        value_name = "FLAVOR",
-        help_heading = "Translation"
-    )]
-    pub router_flavor: Flavor,
+    /// How the gateways match routes; as they say when it is left out.
+    #[arg(long, env = "CONTROLLER_ROUTER_FLAVOR", value_name = "FLAVOR", help_heading = "Translation")]
+    pub router_flavor: Option<Flavor>,
 
     /// Features to switch, as `Name=true,Other=false`.
     #[arg(
@@ -68,25 +62,13 @@ pub struct TranslationArgs {
     )]
     pub feature_gates: String,
 
-    /// Oldest version of Kong among the gateways.
-    #[arg(
-        long,
-        env = "CONTROLLER_KONG_VERSION",
-        default_value = "3.9",
-        value_name = "VERSION",
-        help_heading = "Translation"
-    )]
-    pub kong_version: String,
+    /// Oldest version of Kong among the gateways; as they say when it is left out.
+    #[arg(long, env = "CONTROLLER_KONG_VERSION", value_name = "VERSION", help_heading = "Translation")]
+    pub kong_version: Option<String>,
 
-    /// Edition of the gateways.
-    #[arg(
-        long,
-        env = "CONTROLLER_EDITION",
-        default_value = "oss",
-        value_name = "EDITION",
-        help_heading = "Translation"
-    )]
-    pub edition: EditionFlag,
+    /// Edition of the gateways; as they say when it is left out.
+    #[arg(long, env = "CONTROLLER_EDITION", value_name = "EDITION", help_heading = "Translation")]
+    pub edition: Option<EditionFlag>,
 
     /// What becomes of a route whose plugin is missing, or refused by gateways: it answers an error, or goes live without
     /// as with KIC.
@@ -206,16 +188,25 @@ impl TranslationArgs {
     pub fn settings(&self) -> anyhow::Result<Settings> {
         let mut feature_gates = gates(&self.feature_gates)?;
         feature_gates.combined_services |= self.combined_services_from_different_httproutes;
+        // What is used until gateways are known.
+        let before = Settings::default();
         Ok(Settings {
             ingress_class: self.ingress_class.clone(),
             router_flavor: match self.router_flavor {
-                Flavor::Traditional | Flavor::TraditionalCompatible => RouterFlavor::Traditional,
-                Flavor::Expressions => RouterFlavor::Expressions,
+                Some(Flavor::Traditional | Flavor::TraditionalCompatible) => RouterFlavor::Traditional,
+                Some(Flavor::Expressions) => RouterFlavor::Expressions,
+                None => before.router_flavor,
             },
-            kong_version: version(&self.kong_version)?,
+            kong_version: self.kong_version.as_deref().map(version).transpose()?.unwrap_or(before.kong_version),
             edition: match self.edition {
-                EditionFlag::Oss => Edition::OpenSource,
-                EditionFlag::Enterprise => Edition::Enterprise,
+                Some(EditionFlag::Oss) => Edition::OpenSource,
+                Some(EditionFlag::Enterprise) => Edition::Enterprise,
+                None => before.edition,
+            },
+            open: Open {
+                router_flavor: self.router_flavor.is_none(),
+                kong_version: self.kong_version.is_none(),
+                edition: self.edition.is_none(),
             },
             feature_gates,
             missing_plugins: match self.missing_plugins {
@@ -253,11 +244,8 @@ fn gates(text: &str) -> anyhow::Result<FeatureGates> {
 }
 
 fn version(text: &str) -> anyhow::Result<KongVersion> {
-    let mut parts = text.split('.').map(str::parse);
-    match (parts.next(), parts.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Ok(KongVersion { major, minor }),
-        _ => anyhow::bail!("--kong-version {text}: a version such as 3.9 or 3.9.1 is expected"),
-    }
+    KongVersion::parse(text)
+        .with_context(|| format!("--kong-version {text}: a version such as 3.9 or 3.9.1 is expected"))
 }
 
 #[cfg(test)]

@@ -77,7 +77,6 @@ pub(crate) struct Pipeline {
     traces: Traces,
     generation: Generation,
     settings: silverback_model::Digest,
-    expressions: bool,
     fail_open: bool,
     metrics: Metrics,
 }
@@ -85,7 +84,7 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     pub(crate) fn new(settings: Settings, metrics: Metrics) -> Self {
         let lineage = Lineage(format!("translator-{:016x}", rand::random::<u64>()));
-        let (digest, expressions, fail_open) = (settings.digest(), settings.expressions(), settings.fail_open());
+        let (digest, fail_open) = (settings.digest(), settings.fail_open());
         let mut publisher = Publisher::new(lineage, digest, []).committing();
         for collection in Collection::named() {
             install(&mut publisher, &CollectionId::all(collection.as_str()));
@@ -100,7 +99,6 @@ impl Pipeline {
             traces: Traces::default(),
             generation: Generation(0),
             settings: digest,
-            expressions,
             fail_open,
             metrics,
         }
@@ -155,10 +153,11 @@ impl Pipeline {
         self.generation.0 += 1;
         let version = Version::from_counter(self.generation.0);
         let translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
+        let (feedback, expressions) = (translator.feedback(), translator.settings().expressions());
         let mut inputs = Inputs {
             settings: self.settings,
             software: silverback_service::VERSION.to_owned(),
-            feedback: translator.feedback(),
+            feedback,
             minute,
             ..replica.inputs()
         };
@@ -167,7 +166,7 @@ impl Pipeline {
         }
         drop(translator);
         let changed = output.changed.len();
-        let (generation, expressions, fail_open) = (self.generation, self.expressions, self.fail_open);
+        let (generation, fail_open) = (self.generation, self.fail_open);
         let changed_at = self.changed_at.take().filter(|_| changed > 0);
         let entities = self.publisher.write(|publisher| {
             publish(publisher, output.changed, &version);
@@ -249,7 +248,7 @@ fn publish(publisher: &mut Publisher, changed: Vec<(EntityKey, Option<Arc<Entity
 
 fn item(name: ObjectKey, entity: &Entity, version: &Version) -> Item {
     let body = String::from_utf8_lossy(entity.rendered.bytes());
-    Item::new(name, version.clone(), body).with_sources(entity.provenance.clone())
+    Item::new(name, version.clone(), body).with_sources(&*entity.provenance)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::*;
 fn feedback(epoch: u64, version: &str) -> Feedback {
     let kind = GatewayKind { version: version.into(), ..GatewayKind::default() };
     let epoch = Epoch { lineage: Lineage("l".into()), version: Version::from_counter(epoch) };
-    Feedback { epoch: Some(epoch), gateways: vec![kind], quarantine: Vec::new() }
+    Feedback { epoch: Some(epoch), gateways: vec![kind], ..Feedback::default() }
 }
 
 #[tokio::test]

@@ -31,12 +31,12 @@ pub(super) fn audiences(graph: &mut Graph, scope: &Scope, specs: Plugins) -> (Ca
         consumer_group::group(object, &specs, &at.view(ctx))
     });
     let groups_by_name = graph.index("groups by name", &groups, |_, group: &Group| vec![group.group.name.clone()]);
-    let enterprise = scope.settings.enterprise();
+    let at = scope.clone();
     let accepted_groups = graph.derive("accepted groups", &groups, move |ctx, key, group: &Group| {
         let first = senior(ctx, &groups, &groups_by_name, group).is_none_or(|senior| senior == *key);
         let audient =
             Audient { name: group.group.name.clone(), maker: group.maker.clone(), plugins: group.plugins.clone() };
-        (enterprise && first).then_some(audient)
+        (at.settings.now().enterprise() && first).then_some(audient)
     });
     let groups_by_plugin =
         graph.index("groups by plugin", &accepted_groups, |_, it: &Audient| it.plugins.iter().cloned().collect());
@@ -44,6 +44,7 @@ pub(super) fn audiences(graph: &mut Graph, scope: &Scope, specs: Plugins) -> (Ca
     let at = scope.clone();
     let consumers = graph.derive("candidates", &scope.inputs.consumers, move |ctx, _, object| {
         // Where no gateway knows groups, theirs is the diagnostic, not the consumers'.
+        let enterprise = at.settings.now().enterprise();
         let exists = |key: &ObjectKey| {
             if enterprise { ctx.get(&accepted_groups, key).is_some() } else { ctx.get(&groups, key).is_some() }
         };
@@ -104,13 +105,13 @@ pub(super) fn products(
             product.notes.merge(kept_out);
             return Some(product);
         }
-        product.entities = candidate.entities(&at.settings);
+        product.entities = candidate.entities(&at.settings.now());
         let place = Relations { consumer: candidate.name(), ..Relations::default() };
         for plugin in candidate.plugins.iter().filter(|_| place.consumer.is_some()) {
             if ctx.get(&bound, plugin).is_none()
                 && let Some(spec) = specs.spec(plugin, &at.view(ctx))
             {
-                product.entities.extend(plugins::bind(plugin, &spec, place, [&candidate.maker], &at.settings));
+                product.entities.extend(plugins::bind(plugin, &spec, place, [&candidate.maker], &at.settings.now()));
             }
         }
         Some(product)
@@ -120,7 +121,7 @@ pub(super) fn products(
     let groups = graph.derive("kong consumer groups", &candidates.groups, move |ctx, key, group: &Group| {
         let mut product = Product { entities: Vec::new(), notes: group.notes.clone() };
         if ctx.get(&audiences.groups, key).is_none() {
-            if at.settings.enterprise() {
+            if at.settings.now().enterprise() {
                 let message = "the group is left out: an older KongConsumerGroup of another namespace has its name";
                 product.notes.error(&group.maker.object, "metadata.name", Reason::Conflict, message);
             }
@@ -133,7 +134,7 @@ pub(super) fn products(
                 && ctx.members(&audiences.consumers_by_plugin, plugin).is_empty()
                 && let Some(spec) = specs.spec(plugin, &at.view(ctx))
             {
-                product.entities.extend(plugins::bind(plugin, &spec, place, [&group.maker], &at.settings));
+                product.entities.extend(plugins::bind(plugin, &spec, place, [&group.maker], &at.settings.now()));
             }
         }
         Some(product)

@@ -39,7 +39,7 @@ use crate::kinds::plugin::Spec;
 use crate::plugins::Bindings;
 use crate::product::Product;
 use crate::service::{self, Claimed, Plan};
-use crate::settings::Settings;
+use crate::settings::InForce;
 use crate::source::Notes;
 use crate::upstream;
 
@@ -82,18 +82,18 @@ pub(crate) struct Outputs {
 #[derive(Clone)]
 struct Scope {
     inputs: Inputs,
-    settings: Arc<Settings>,
+    settings: InForce,
     known: Option<Known>,
 }
 
 impl Scope {
     fn view<'a>(&'a self, ctx: &'a Ctx<'a>) -> View<'a> {
-        View { ctx, inputs: &self.inputs, settings: &self.settings, known: self.known, lost: BTreeMap::new() }
+        View { ctx, inputs: &self.inputs, settings: self.settings.now(), known: self.known, lost: BTreeMap::new() }
     }
 }
 
 /// Adds all collections to an empty graph.
-pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outputs) {
+pub(crate) fn build(graph: &mut Graph, settings: InForce) -> (Inputs, Outputs) {
     let inputs = Inputs::new(graph);
     let mut scope = Scope { inputs, settings, known: None };
     let at = scope.clone();
@@ -136,7 +136,7 @@ pub(crate) fn build(graph: &mut Graph, settings: Arc<Settings>) -> (Inputs, Outp
         let certificate = plan.client_certificate.as_ref().and_then(|secret| certificates.ids.of(ctx, secret));
         let closed = ctx.get(&closed, name).unwrap_or_default();
         let ranks = ctx.get(&ranks, name).unwrap_or_default();
-        service::product(plan, &services.of(ctx, name, &claimants), certificate, &closed, &ranks, &at.settings)
+        service::product(plan, &services.of(ctx, name, &claimants), certificate, &closed, &ranks, &at.settings.now())
     });
 
     let plans_by_host = graph.index("plans by host", &plans, |_, plan: &Plan| vec![plan.upstream.name.clone()]);

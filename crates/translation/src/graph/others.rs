@@ -50,9 +50,9 @@ fn vaults(graph: &mut Graph, scope: &Scope) -> Derived<String, Product> {
 }
 
 fn licenses(graph: &mut Graph, scope: &Scope) -> Derived<(), Product> {
-    let enterprise = scope.settings.enterprise();
+    let settings = scope.settings.clone();
     let enabled = graph.index("enabled licenses", &scope.inputs.licenses, move |_, license: &KongLicense| {
-        if enterprise && license.enabled { vec![()] } else { Vec::new() }
+        if settings.now().enterprise() && license.enabled { vec![()] } else { Vec::new() }
     });
     let licenses = scope.inputs.licenses;
     graph.group("kong licenses", &enabled, move |ctx, (), keys| {

@@ -32,7 +32,7 @@ pub(super) fn globals(graph: &mut Graph, scope: &Scope, specs: &Plugins) -> Deri
         move |ctx, _, object: &KongClusterPlugin| {
             let meta = &object.metadata;
             let global = meta.label("global") == Some("true");
-            (global && at.view(ctx).class().owns(meta, &at.settings.ingress_class)).then(|| object.plugin.clone())
+            (global && at.view(ctx).class().owns(meta, &at.settings.now().ingress_class)).then(|| object.plugin.clone())
         },
     );
     let by_type = graph.index("global plugins by type", &types, |_, name: &String| vec![name.clone()]);
@@ -40,6 +40,6 @@ pub(super) fn globals(graph: &mut Graph, scope: &Scope, specs: &Plugins) -> Deri
     graph.group("global plugins", &by_type, move |ctx, _, keys| {
         let found = keys.iter().filter_map(|key| Some((key.clone(), ctx.get(&cluster, key)?)));
         let candidates: Vec<(ObjectKey, Arc<Spec>)> = found.collect();
-        plugins::global(&candidates, &settings)
+        plugins::global(&candidates, &settings.now())
     })
 }

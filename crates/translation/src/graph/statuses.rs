@@ -96,7 +96,7 @@ pub(super) fn add(
     });
     let classes =
         graph.derive("gateway class statuses", &inputs.gateway_classes, move |ctx, _, class: &GatewayClass| {
-            classes::status(class, ctx.get(&bundles, &()).as_deref(), &settings)
+            classes::status(class, ctx.get(&bundles, &()).as_deref(), &settings.now())
         });
     let by_backend = graph.index("routes by backend", &claims, |_, claims: &Claims| backends_of(claims));
     let at = scope.clone();

@@ -77,7 +77,7 @@ pub(crate) fn candidate(
     }
     let mut candidate = Candidate {
         consumer: Consumer {
-            id: id(username.as_deref(), view.settings),
+            id: id(username.as_deref(), &view.settings),
             username,
             custom_id,
             tags: source.tags(),
@@ -151,7 +151,7 @@ impl Candidate {
             return;
         }
         self.notes.bad_tags(&Source::of(&*secret));
-        match credentials::add(&secret, &mut self.consumer, view.settings) {
+        match credentials::add(&secret, &mut self.consumer, &view.settings) {
             Ok(unique) => {
                 if let Some(unique) = unique {
                     self.unique.entry(unique).or_default().push(maker.clone());

@@ -38,7 +38,7 @@ pub(crate) fn group(object: &KongConsumerGroup, plugins: &Plugins, view: &View<'
         return None;
     }
     let source = Source::of(object);
-    let settings = view.settings;
+    let settings = &view.settings;
     let fill = settings.feature_gates.fill_ids;
     let mut group = Group {
         group: ConsumerGroup {

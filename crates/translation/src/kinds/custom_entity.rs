@@ -42,7 +42,7 @@ pub(crate) fn product(
     services: impl Fn(&PluginKey) -> Vec<String>,
     view: &View<'_>,
 ) -> Option<Product> {
-    let (spec, settings, source) = (&object.spec, view.settings, Source::of(object));
+    let (spec, settings, source) = (&object.spec, &view.settings, Source::of(object));
     if spec.controller_name != settings.ingress_class || !settings.feature_gates.kong_custom_entity {
         return None;
     }

@@ -133,7 +133,7 @@ impl<'a> Translation<'a> {
     }
 
     fn id(&self, kind: IdKind, name: &str) -> Option<String> {
-        let settings = self.view.settings;
+        let settings = &self.view.settings;
         settings.feature_gates.fill_ids.then(|| ids::id(kind, &settings.workspace, name))
     }
 

@@ -65,7 +65,7 @@ where
         notes: Notes::default(),
     };
     match config(object, view, &mut spec.makers)
-        .and_then(|config| judge(&object.plugin, config, &object.protocols, view.settings))
+        .and_then(|config| judge(&object.plugin, config, &object.protocols, &view.settings))
     {
         Ok(config) => {
             let ordering = ordering(object.ordering.as_ref());
@@ -90,7 +90,7 @@ where
                 ..KongPlugin::default()
             };
             if view.settings.plugin_defaults {
-                fill_defaults(&mut plugin, view.settings);
+                fill_defaults(&mut plugin, &view.settings);
             }
             spec.plugin = Some(plugin);
         }
@@ -158,7 +158,11 @@ fn judge(
     if let Some(protocol) = protocols.iter().find(|protocol| !limits::is_protocol(protocol, settings.enterprise())) {
         return Err(("protocols", format!("Kong has no protocol {protocol:?}")));
     }
-    if !settings.enterprise() && plugin_facts::is_enterprise(name) {
+    let known = settings.plugins.as_ref().map(|plugins| plugins.contains(name));
+    if known == Some(false) {
+        return Err(("plugin", format!("no gateway has a plugin {name}: see KONG_PLUGINS there")));
+    }
+    if known.is_none() && !settings.enterprise() && plugin_facts::is_enterprise(name) {
         return Err(("plugin", format!("only Kong Enterprise has {name}; say so with --edition enterprise")));
     }
     let Some(schema) = settings.plugin_schemas.get(name) else {

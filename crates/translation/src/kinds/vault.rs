@@ -81,7 +81,7 @@ fn env_problem(config: &Map<String, Value>) -> Option<String> {
 }
 
 fn entity(object: &KongVault, view: &View<'_>) -> Made {
-    let (source, spec, settings) = (Source::of(object), &object.spec, view.settings);
+    let (source, spec, settings) = (Source::of(object), &object.spec, &view.settings);
     let fill = settings.feature_gates.fill_ids;
     let vault = Vault {
         id: fill.then(|| ids::id(IdKind::Vault, &settings.workspace, &spec.prefix)),

@@ -83,7 +83,7 @@ impl Translation<'_> {
             let problem = format!("Kong has nothing for the filter {} of gRPC calls", other.kind);
             return Err(unsupported(format!("filters[{at}].type"), problem));
         }
-        let settings = self.scope.view.settings;
+        let settings = &self.scope.view.settings;
         let place = Place { path: &Path::Any, front: &Front::default(), settings };
         let mut filtered = filters::plugins(&filters, &place)?;
         for plugin in &mut filtered.plugins {

@@ -143,7 +143,7 @@ impl Listening {
 
 /// Whether a Gateway is of a class of ours.
 pub(crate) fn is_ours(gateway: &Gateway, view: &View<'_>) -> bool {
-    let settings = view.settings;
+    let settings = &view.settings;
     let only = &settings.gateway_to_reconcile;
     if !only.is_empty() && *only != gateway.metadata.key().to_string() {
         return false;

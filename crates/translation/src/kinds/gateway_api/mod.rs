@@ -72,7 +72,7 @@ impl Scope<'_> {
     }
 
     fn id(&self, kind: IdKind, name: &str) -> Option<String> {
-        let settings = self.view.settings;
+        let settings = &self.view.settings;
         settings.feature_gates.fill_ids.then(|| ids::id(kind, &settings.workspace, name))
     }
 

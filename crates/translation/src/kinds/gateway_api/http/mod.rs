@@ -80,7 +80,7 @@ impl Translation<'_> {
         let front = Front(fronts.collect::<std::collections::BTreeSet<_>>().into_iter().collect());
         let mut rules = Vec::new();
         for (at, it) in given.iter().enumerate() {
-            match rule::check(at, it, &owner, &front, self.scope.view.settings) {
+            match rule::check(at, it, &owner, &front, &self.scope.view.settings) {
                 Ok(rule) => {
                     if let Some(matched) = rule.matches.first() {
                         self.scope.filter_references(at, &matched.filtered, &mut self.findings);
