@@ -28,9 +28,9 @@ impl Project {
         docker(&[&["compose", "-p", &self.0], &files[..], args].concat())
     }
 
-    /// Containers of a service.
+    /// Containers of a service, also those that ended.
     fn containers(&self, service: &str) -> anyhow::Result<Vec<String>> {
-        Ok(self.compose(&["ps", "--quiet", service])?.lines().map(str::to_owned).collect())
+        Ok(self.compose(&["ps", "--all", "--quiet", service])?.lines().map(str::to_owned).collect())
     }
 
     /// Where a port of a service is to be reached from here.
@@ -88,6 +88,15 @@ async fn the_compose_file_comes_up_scales_and_survives_its_leader() -> anyhow::R
     project.routes_to(&gateway, "10.1.0.2:8080").await?;
     let next = holder(&client, NAMESPACE, LEASE).await?;
     ensure!(!next.is_empty() && next != leader, "{next:?} leads after {leader}");
+
+    // As the first process of its container, each must listen to signals by itself.
+    project.compose(&["stop", "--timeout=10", "watcher", "translator", "pusher"])?;
+    for stopped in ["watcher", "translator", "pusher"].map(|service| project.containers(service)) {
+        for id in stopped?.iter().filter(|id| *id != container) {
+            let ended = docker(&["inspect", "--format", "{{.Config.Image}} {{.State.ExitCode}}", id])?;
+            ensure!(ended.trim().ends_with(" 0"), "did not stop as told: {ended}");
+        }
+    }
     Ok(())
 }
 
