@@ -23,7 +23,9 @@ const SECTIONS: [Section; 3] = [
     },
     Section {
         service: "Translator",
-        before: "",
+        before: "The first three are the Kong Ingress Controller's, with its labels: `instance_id` is another one for each \
+                 process. Here no\ntranslation fails (`success` is always `true`), objects may. Its metrics of fallback \
+                 configurations have no counterpart.",
         register: silverback_translator::describe_metrics,
         alerts: "`increase(silverback_translator_stream_comparisons_total{result=\"different\"}[1h]) > 0`.",
     },

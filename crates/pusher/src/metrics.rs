@@ -123,16 +123,16 @@ impl Metrics {
 
     fn register_kic(&self, metrics: &silverback_service::metrics::Metrics) {
         let name = |last: &str| format!("ingress_controller_configuration_push_{last}");
-        metrics.register(
+        metrics.register_kic(
             &name("count"),
             "pushes that ended; `failure_reason` is empty, `conflict` (refused), `network` or `other`",
             self.pushes.clone(),
         );
-        metrics.register(&name("duration_milliseconds"), "time a push took", self.milliseconds.clone());
-        metrics.register(&name("size"), "bytes of the last push", self.size.clone());
+        metrics.register_kic(&name("duration_milliseconds"), "time a push took", self.milliseconds.clone());
+        metrics.register_kic(&name("size"), "bytes of the last push", self.size.clone());
         let last_successful = self.last_successful.clone();
-        metrics.register(&name("last_successful"), "when the last push succeeded, as unix time", last_successful);
-        metrics.register(
+        metrics.register_kic(&name("last_successful"), "when the last push succeeded, as unix time", last_successful);
+        metrics.register_kic(
             &name("broken_resource_count"),
             "entities that the last push was refused for",
             self.broken.clone(),
@@ -396,7 +396,8 @@ mod tests {
             };
             gateway.show(&report);
         }
-        let text = registry.encode().unwrap();
+        let instance = format!("instance_id=\"{}\",", registry.instance());
+        let text = registry.encode().unwrap().replace(&instance, "");
         let pushed = "ingress_controller_configuration_push_count{dataplane=\"http://a:8001\",protocol=\"db-less\",";
         let hash = format!(
             "silverback_gateway_config_hash{{dataplane=\"http://a:8001\",hash=\"{}\"}} 1",

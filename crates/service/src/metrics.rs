@@ -18,11 +18,23 @@ pub use plain::PlainCounter;
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(Arc<Mutex<Registered>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Registered {
     registry: Registry,
     descriptions: Vec<Description>,
+    /// What tells this process from others, and from the one before.
+    instance: String,
 }
+
+impl Default for Registered {
+    fn default() -> Self {
+        let instance = uuid::Uuid::new_v4().to_string();
+        Self { registry: Registry::default(), descriptions: Vec::new(), instance }
+    }
+}
+
+/// The label that all metrics of the Kong Ingress Controller have.
+const INSTANCE: &str = "instance_id";
 
 impl Metrics {
     /// Registers a metric under `name`, with one line that says what it counts.
@@ -37,6 +49,21 @@ impl Metrics {
         let mut registered = self.lock();
         registered.descriptions.push(Description::of(&format!("{name}_seconds"), help, &metric));
         registered.registry.register_with_unit(name, help, Unit::Seconds, metric);
+    }
+
+    /// The same as [`Metrics::register`] for a metric of the Kong Ingress Controller, with its label of the instance.
+    pub fn register_kic(&self, name: &str, help: &str, metric: impl Described) {
+        let mut registered = self.lock();
+        let mut description = Description::of(name, help, &metric);
+        description.labels.insert(0, INSTANCE.to_owned());
+        registered.descriptions.push(description);
+        let label = (INSTANCE.into(), registered.instance.clone().into());
+        registered.registry.sub_registry_with_label(label).register(name, help, metric);
+    }
+
+    /// What the label of the instance says.
+    pub fn instance(&self) -> String {
+        self.lock().instance.clone()
     }
 
     /// Everything as text.
