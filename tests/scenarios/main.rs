@@ -21,6 +21,7 @@ mod outage;
 mod pipeline;
 mod processes;
 mod reflection;
+mod rendering;
 mod replicas;
 mod secrecy;
 mod status;

@@ -196,6 +196,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn conditions_are_shown_with_what_they_are_of() {
+        let condition =
+            |kind: &str, reason: &str| json!({ "type": kind, "status": "False", "reason": reason, "message": "why" });
+        let status = json!({
+            "conditions": [condition("Accepted", "Pending")],
+            "parents": [{ "parentRef": { "name": "main" }, "conditions": [condition("ResolvedRefs", "BackendNotFound")] }],
+            "ancestors": [{ "ancestorRef": { "name": "far" }, "conditions": [condition("Accepted", "Conflicted")] }],
+            "listeners": [{ "name": "web", "conditions": [condition("Conflicted", "HostnameConflict")] }],
+        });
+        let answer = v1::ExplainResponse { status: status.to_string(), ..v1::ExplainResponse::default() };
+        let table = to_table(&answer, true);
+        for words in [
+            ["Accepted", "False", "Pending", "why"].as_slice(),
+            &["main", "ResolvedRefs", "False", "BackendNotFound", "why"],
+            &["far", "Accepted", "False", "Conflicted", "why"],
+            &["web", "Conflicted", "False", "HostnameConflict", "why"],
+        ] {
+            let is_row = |line: &str| line.split_whitespace().eq(words.iter().copied());
+            assert!(table.lines().any(is_row), "{words:?}: {table}");
+        }
+        let without = to_table(&v1::ExplainResponse::default(), true);
+        assert!(!without.contains("CONDITION"), "{without}");
+    }
+
+    #[test]
     fn subjects_are_told_apart() {
         let entity = Subject::Entity(v1::EntityKey { collection: "services".into(), name: "a.b/c".into() });
         assert_eq!(subject("services/a.b/c").unwrap(), entity);

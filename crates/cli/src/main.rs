@@ -12,6 +12,7 @@ mod run;
 mod single;
 mod status;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -103,7 +104,9 @@ fn main() -> ExitCode {
 fn features(args: &silverback_translator::TranslationArgs) -> ExitCode {
     match args.settings() {
         Ok(settings) => {
-            silverback_translation::supported_features(&settings).iter().for_each(|name| println!("{name}"));
+            let names = silverback_translation::supported_features(&settings).join("\n") + "\n";
+            // Whoever reads may have had enough.
+            let _ = std::io::stdout().write_all(names.as_bytes());
             ExitCode::SUCCESS
         }
         Err(error) => {

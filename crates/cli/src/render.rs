@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::Value;
 use silverback_kong::{Collection, Document, EntityKey};
-use silverback_resources::manifest;
+use silverback_resources::{manifest, registry};
 use silverback_translation::{ObjectStatus, Translator};
 use silverback_translator::TranslationArgs;
 
@@ -192,11 +192,19 @@ impl Problems {
     }
 }
 
-fn load(name: &str, text: &str, complete: bool, objects: &mut Vec<Value>, problems: &mut Problems) {
+fn load(name_of_file: &str, text: &str, complete: bool, objects: &mut Vec<Value>, problems: &mut Problems) {
     let load = if complete { manifest::load } else { manifest::load_as_written };
-    for manifest in load(name, text) {
+    for manifest in load(name_of_file, text) {
         match manifest {
-            Ok(manifest) => objects.push(manifest.object),
+            Ok(manifest) => {
+                let written = manifest.object.pointer("/metadata/namespace").is_some();
+                if !written && manifest.kind.is_some_and(registry::Kind::namespaced) {
+                    let (kind, name) = (manifest.object["kind"].as_str().unwrap_or_default(), &manifest.key.name);
+                    let problem = "metadata.namespace is missing; write it, or have it filled in with --complete";
+                    problems.tell(&format!("{name_of_file}: {}: {kind} {name}: {problem}", manifest.place));
+                }
+                objects.push(manifest.object);
+            }
             Err(error) => problems.tell(&error.to_string()),
         }
     }
