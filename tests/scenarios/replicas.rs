@@ -78,6 +78,7 @@ async fn a_pusher_between_two_translators_sets_no_gateway_back() -> anyhow::Resu
         let leading = followed(&pusher, &sides)?;
         let lagging = 1 - leading;
         sides[lagging].translator.as_ref().context("no translator")?.is_ready().await?;
+        let refused = pusher.counts(REFUSED).await?;
         // One side stops hearing of changes; the other does, and dies.
         sides[lagging].watcher.process.signal(Signal::STOP)?;
         if round == 1 {
@@ -89,7 +90,6 @@ async fn a_pusher_between_two_translators_sets_no_gateway_back() -> anyhow::Resu
             cluster.put(endpoints(SHOP, &[&address(change)])).await?;
         }
         shows(&gateways, "the last change", |config| change_in(config).is_ok_and(|shown| shown == change)).await?;
-        let refused = pusher.counts(REFUSED).await?;
         sides[leading].translator = None;
         eventually("the pusher follows the other translator", SOON, async || {
             let now = followed(&pusher, &sides).map_err(|error| error.to_string())?;

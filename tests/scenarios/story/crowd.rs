@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use silverback_test_support::eventually;
 use tokio::task::JoinHandle;
 
 use super::{Cluster, Gateways, SOON, endpoints, ingress, service};
@@ -71,17 +70,20 @@ impl Crowd {
         let n = self.shown.fetch_add(1, Ordering::Relaxed);
         let target = address(200, n);
         change(&self.client, &self.namespace, endpoints(&name(0), &[&target])).await?;
-        let text = format!("\"{target}:");
         for gateway in &gateways.0 {
-            eventually(&format!("a gateway has {target}"), 10 * SOON, async || {
-                let config = gateway.config();
-                let services = config["services"].as_array().map_or(0, Vec::len);
-                let there = services == self.applications && config.to_string().contains(&text);
-                there.then_some(()).ok_or_else(|| format!("{services} services, {} posts", gateway.posts().len()))
-            })
-            .await?;
+            // Looked at once a push: a config is large, and its gateway runs in this process.
+            let shown = gateway.wait_for(10 * SOON, |accepted| self.is_shown(&accepted.config(), &target)).await;
+            let posts = gateway.posts().len();
+            shown.with_context(|| format!("no gateway of {posts} pushes has {target} and every application"))?;
         }
         Ok(())
+    }
+
+    fn is_shown(&self, config: &Value, target: &str) -> bool {
+        let services = config["services"].as_array().map_or(0, Vec::len);
+        let mut targets = config["upstreams"].as_array().into_iter().flatten().map(|it| &it["targets"][0]["target"]);
+        let is_target = |it: &Value| it.as_str().and_then(|it| it.split(':').next()) == Some(target);
+        services == self.applications && targets.any(is_target)
     }
 
     /// Changes endpoints and paths of all applications but the first, one after the other.
