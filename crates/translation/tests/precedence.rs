@@ -134,3 +134,137 @@ fn an_exact_path_comes_before_the_same_path_as_a_prefix() {
     };
     assert_eq!(["0.0", "1.0", "2.0"].map(|at| regex_priority(&format!("httproute.n.r00.{at}"))), [0, 1, 0]);
 }
+
+/// Kong's traditional router, as `get_priority` and `split_routes_and_services_by_path` of `kong/router/transform.lua`
+/// have it: what matches a request, the first one first; what Kong puts in no order comes out together.
+mod kong {
+    use regex::Regex;
+    use serde_json::Value;
+
+    /// What a request is asked by.
+    #[derive(Clone, Debug)]
+    pub struct Request {
+        pub path: String,
+        pub method: &'static str,
+        pub headers: usize,
+    }
+
+    fn list<'a>(route: &'a Value, field: &str) -> Vec<&'a str> {
+        route[field].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// How a route matches a path: whether as a regular expression, and the length of a plain one.
+    fn path(route: &Value, asked: &str) -> Vec<(bool, usize)> {
+        let matching = list(route, "paths").into_iter().filter_map(|path| match path.strip_prefix('~') {
+            Some(pattern) => Regex::new(&format!("^(?:{pattern})")).unwrap().is_match(asked).then_some((true, 0)),
+            None => asked.starts_with(path).then_some((false, path.len())),
+        });
+        matching.collect()
+    }
+
+    fn priority(route: &Value, (regex, length): (bool, usize)) -> impl Ord + use<> {
+        let headers = route["headers"].as_object().map_or(0, serde_json::Map::len);
+        let lists = ["hosts", "methods", "paths"].into_iter().filter(|field| !list(route, field).is_empty()).count();
+        let plain_hosts = list(route, "hosts").iter().all(|host| !host.contains('*'));
+        let among_regex = if regex { route["regex_priority"].as_i64().unwrap_or_default() } else { 0 };
+        (lists + usize::from(headers > 0), plain_hosts, headers, regex, among_regex, length)
+    }
+
+    /// The names of the routes that are tried first.
+    pub fn first<'a>(routes: &'a [Value], request: &Request) -> Vec<&'a str> {
+        let takes = |route: &Value| {
+            let methods = list(route, "methods");
+            let headers = route["headers"].as_object().map_or(0, serde_json::Map::len);
+            (methods.is_empty() || methods.contains(&request.method)) && headers <= request.headers
+        };
+        let matching = routes.iter().filter(|route| takes(route)).flat_map(|route| {
+            let paths = path(route, &request.path);
+            paths.into_iter().map(move |path| (priority(route, path), route["name"].as_str().unwrap()))
+        });
+        let matching: Vec<_> = matching.collect();
+        let highest = matching.iter().map(|(priority, _)| priority).max();
+        matching.iter().filter(|(priority, _)| Some(priority) == highest).map(|(_, name)| *name).collect()
+    }
+}
+
+/// A rule by its place, with a backend of its own; a prefix may be rewritten.
+fn rule(at: usize, it: &Match, rewritten: bool) -> Value {
+    let mut rule = it.route(0)["spec"]["rules"][0].clone();
+    rule["matches"][0].as_object_mut().unwrap().remove("queryParams");
+    rule["backendRefs"] = json!([{"kind": "Service", "name": format!("s{at}"), "port": 80}]);
+    if rewritten && !it.exact {
+        let path = json!({"type": "ReplacePrefixMatch", "replacePrefixMatch": "/new"});
+        rule["filters"] = json!([{"type": "URLRewrite", "urlRewrite": {"path": path}}]);
+    }
+    rule
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Within an HTTPRoute requests go where the specification says, or it is said that they do not.
+    #[test]
+    fn the_traditional_router_keeps_the_order_or_it_is_told(
+        rules in proptest::collection::vec((Match::any(), any::<bool>()), 1..8),
+    ) {
+        let mut route = rules[0].0.route(0);
+        route["spec"]["hostnames"] = json!(["a.test"]);
+        route["spec"]["rules"] = rules.iter().enumerate().map(|(at, (it, rewritten))| rule(at, it, *rewritten)).collect();
+        let translator = translated(&[route], RouterFlavor::Traditional);
+        let kong: Vec<Value> = kong_routes(&translator).into_iter().map(|(_, route)| route).collect();
+        let told: Vec<String> = translator.diagnostics().flat_map(|(_, all)| all).map(|it| it.field).collect();
+        let asked = ["/", "/x", "/x/y", "/x/x", "/x/x/x", "/x/x/x/y"].into_iter().flat_map(|path| {
+            ["GET", "POST"].into_iter().flat_map(move |method| {
+                (0..3).map(move |headers| kong::Request { path: path.to_owned(), method, headers })
+            })
+        });
+        for request in asked {
+            let matches = |it: &Match| {
+                let below = it.length == 0 || request.path == it.path() || request.path.starts_with(&format!("{}/", it.path()));
+                let path = if it.exact { request.path == it.path() } else { below };
+                path && (!it.method || request.method == "GET") && it.headers <= request.headers
+            };
+            let mut matching: Vec<usize> = (0..rules.len()).filter(|at| matches(&rules[*at].0)).collect();
+            matching.sort_by_key(|at| {
+                let it = &rules[*at].0;
+                (Reverse(it.exact), Reverse(it.path().len()), Reverse(it.method), Reverse(it.headers), *at)
+            });
+            let first = kong::first(&kong, &request);
+            prop_assert_eq!(first.is_empty(), matching.is_empty(), "{:?}", request);
+            let Some(wanted) = matching.first() else { continue };
+            let kept = first.contains(&format!("httproute.n.r00.{wanted}.0").as_str());
+            let said = told.contains(&format!("spec.rules[{wanted}].matches[0]"));
+            prop_assert!(kept || said, "{:?}: rule {} is wanted, {:?} is first of {:#?}", request, wanted, first, kong);
+        }
+    }
+}
+
+/// Paths alone are always in order, so nothing is said of them.
+#[test]
+fn paths_alone_are_kept_in_order() {
+    let it = |exact: bool, length: usize| Match {
+        host: 0,
+        exact,
+        length,
+        method: false,
+        headers: 0,
+        queries: 0,
+        created: 0,
+    };
+    let rules =
+        [(it(false, 0), true), (it(false, 1), false), (it(false, 2), true), (it(true, 2), false), (it(true, 3), false)];
+    let mut route = rules[0].0.route(0);
+    route["spec"]["rules"] = rules.iter().enumerate().map(|(at, (it, rewritten))| rule(at, it, *rewritten)).collect();
+    let translator = translated(&[route], RouterFlavor::Traditional);
+    let kong: Vec<Value> = kong_routes(&translator).into_iter().map(|(_, route)| route).collect();
+    let first = |path: &str| {
+        let request = kong::Request { path: path.to_owned(), method: "GET", headers: 0 };
+        kong::first(&kong, &request).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (path, rule) in [("/a", 0), ("/x", 1), ("/x/y", 1), ("/x/x", 3), ("/x/x/y", 2), ("/x/x/x", 4)] {
+        assert_eq!(first(path), [format!("httproute.n.r00.{rule}.0")], "{path}");
+    }
+    let said: Vec<_> =
+        translator.diagnostics().flat_map(|(_, all)| all).filter(|it| it.field.contains("matches")).collect();
+    assert_eq!(said, []);
+}

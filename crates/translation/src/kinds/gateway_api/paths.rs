@@ -40,6 +40,16 @@ impl Path {
         }
     }
 
+    /// Whether all that another plain path matches is at or below it.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let plain = |it: &Self| !matches!(it, Self::Regex(_));
+        let within = |prefix: &str, path: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let trimmed = |it: &Self| it.text().trim_end_matches('/').to_owned();
+        self.is_prefix() && plain(other) && (self.is_root() || within(&trimmed(self), &trimmed(other)))
+    }
+
     /// Whether what is below it matches as well.
     pub(super) fn is_prefix(&self) -> bool {
         matches!(self, Self::Any | Self::Prefix(_))

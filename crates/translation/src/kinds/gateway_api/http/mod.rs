@@ -1,6 +1,7 @@
 //! HTTPRoute: rules that go to equal backends in the same way share a service.
 
 mod expressions;
+mod order;
 mod rule;
 mod traditional;
 
@@ -13,7 +14,6 @@ use silverback_kong::{Route, Service};
 use silverback_resources::types::{BackendTarget, HTTPRoute, HttpRule};
 
 use super::attachment::Attachment;
-use super::paths::Path;
 use super::redirect::Front;
 use super::{Scope, backends_key};
 use crate::annotations::route::Matching;
@@ -22,6 +22,7 @@ use crate::inputs::View;
 use crate::rank::Rank;
 use crate::routed::{Findings, Speech};
 use crate::source::Source;
+use order::Order;
 use rule::{Matched, Rule, Serving};
 
 const KIND: &str = "httproute";
@@ -39,10 +40,11 @@ pub(crate) fn claims(object: &HTTPRoute, view: &View<'_>) -> Option<Claims> {
         matching.note_unused(&scope.source, &mut findings.notes);
     }
     let protocols = attachment.protocols(&PROTOCOLS);
-    let mut translation = Translation { scope, attachment, matching, protocols, findings, prefixes: Vec::new() };
+    let mut translation = Translation { scope, attachment, matching, protocols, findings, order: Order::default() };
     let rules = translation.rules(&object.spec.rules);
-    let paths = rules.iter().flat_map(|rule| &rule.matches).map(|matched| &matched.path);
-    translation.prefixes = paths.filter(|path| matches!(path, Path::Prefix(_))).cloned().collect();
+    if !translation.scope.view.settings.expressions() {
+        translation.put_in_order(&rules);
+    }
     let groups = translation.groups(&rules);
     let services: Vec<_> = groups.into_iter().map(|group| Arc::new(translation.service(&group))).collect();
     if translation.attachment.counts {
@@ -58,8 +60,8 @@ struct Translation<'a> {
     matching: Matching,
     protocols: Vec<String>,
     findings: Findings,
-    /// Prefixes that the route matches by.
-    prefixes: Vec<Path>,
+    /// Where paths have their place in the traditional flavour.
+    order: Order,
 }
 
 /// Rules that lead to the same backends.
