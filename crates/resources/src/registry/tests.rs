@@ -60,6 +60,36 @@ fn the_best_served_version_is_taken() {
     assert_eq!(route.served_version(["v2"]), None);
 }
 
+/// What the bundles of the Gateway API serve, from their definitions at v1.3.0, v1.4.1, v1.5.1 and v1.6.1: the first bundle
+/// of a row, its versions in the order of the definition, and the one to read.
+#[test]
+fn each_bundle_of_the_gateway_api_is_read_in_its_best_version() {
+    let rows = [
+        (KindId::HTTP_ROUTE, "1.3", "v1 v1beta1", "v1"),
+        (KindId::GRPC_ROUTE, "1.3", "v1", "v1"),
+        (KindId::GATEWAY, "1.3", "v1 v1beta1", "v1"),
+        (KindId::GATEWAY_CLASS, "1.3", "v1 v1beta1", "v1"),
+        (KindId::REFERENCE_GRANT, "1.3", "v1beta1", "v1beta1"),
+        (KindId::REFERENCE_GRANT, "1.5", "v1 v1beta1", "v1"),
+        (KindId::BACKEND_TLS_POLICY, "1.3 experimental", "v1alpha3", "v1alpha3"),
+        (KindId::BACKEND_TLS_POLICY, "1.4", "v1", "v1"),
+        (KindId::BACKEND_TLS_POLICY, "1.4 experimental", "v1 v1alpha3", "v1"),
+        (KindId::TLS_ROUTE, "1.3 experimental", "v1alpha2", "v1alpha2"),
+        (KindId::TLS_ROUTE, "1.4 experimental", "v1alpha2 v1alpha3", "v1alpha3"),
+        (KindId::TLS_ROUTE, "1.5", "v1", "v1"),
+        (KindId::TLS_ROUTE, "1.5 experimental", "v1 v1alpha2 v1alpha3", "v1"),
+        (KindId::TCP_ROUTE, "1.3 experimental", "v1alpha2", "v1alpha2"),
+        (KindId::TCP_ROUTE, "1.6", "v1", "v1"),
+        (KindId::TCP_ROUTE, "1.6 experimental", "v1 v1alpha2", "v1"),
+        (KindId::UDP_ROUTE, "1.3 experimental", "v1alpha2", "v1alpha2"),
+        (KindId::UDP_ROUTE, "1.6", "v1", "v1"),
+        (KindId::UDP_ROUTE, "1.6 experimental", "v1 v1alpha2", "v1"),
+    ];
+    for (kind, bundle, served, best) in rows {
+        assert_eq!(kind.kind().served_version(served.split(' ')), Some(best), "{kind} of {bundle}");
+    }
+}
+
 #[test]
 fn what_a_reference_needs_is_kept() {
     for kind in KINDS {
