@@ -138,7 +138,8 @@ impl Case {
         for warning in warned {
             said.push_str(&format!(", warns {}", warning.trim_start_matches("299 - ")));
         }
-        Ok(format!("{code} {said}"))
+        // As a reader of the table takes it, who sees no blank at the end.
+        Ok(format!("{code} {said}").trim_end().to_owned())
     }
 }
 
