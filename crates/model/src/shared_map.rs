@@ -85,6 +85,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     /// Puts a value under a key, and gives what was there before.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let at = self.run_of(&key);
+        let is_last = at + 1 >= self.runs.len();
         let Some(run) = self.runs.get_mut(at).map(Arc::make_mut) else {
             self.runs.push(Arc::new(vec![(key, value)]));
             self.len = 1;
@@ -96,8 +97,9 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
                 run.insert(place, (key, value));
                 self.len += 1;
                 if run.len() > LONGEST {
-                    // What comes in order fills the runs.
-                    let rest = run.split_off(if place == LONGEST { LONGEST } else { LONGEST / 2 });
+                    // What comes in order fills the runs. Elsewhere than at the end it would leave short ones side by side.
+                    let in_order = is_last && place == LONGEST;
+                    let rest = run.split_off(if in_order { LONGEST } else { LONGEST / 2 });
                     run.shrink_to_fit();
                     self.runs.insert(at + 1, Arc::new(rest));
                 }
@@ -221,6 +223,17 @@ mod tests {
                 prop_assert!(map.range_from(&asked).eq(oracle.range(asked..)));
                 prop_assert_eq!(map, &oracle.iter().map(|(key, value)| (*key, *value)).collect::<Map>());
             }
+        }
+    }
+
+    #[test]
+    fn entries_between_full_runs_leave_no_short_runs_side_by_side() {
+        // A full run and one of a single entry, then what belongs between them, the last first.
+        let full = (0..64).map(|key| (key, 0));
+        let mut map: Map = full.chain([(100, 0)]).collect();
+        for key in (64..100).rev() {
+            map.insert(key, 0);
+            assert_equal(&map, &map.iter().map(|(key, value)| (*key, *value)).collect());
         }
     }
 
