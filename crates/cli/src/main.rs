@@ -6,7 +6,6 @@ mod dial;
 mod explain;
 mod kic_table;
 mod metrics_table;
-mod probe;
 mod render;
 mod run;
 mod single;

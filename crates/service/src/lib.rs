@@ -9,6 +9,7 @@ pub mod grpc;
 pub mod hops;
 pub mod kic_flags;
 pub mod metrics;
+pub mod probe;
 pub mod readiness;
 pub mod shutdown;
 pub mod streaming;

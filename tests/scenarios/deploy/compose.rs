@@ -7,9 +7,8 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
+use silverback_service::probe;
 use silverback_test_support::{Authority, Pair, eventually, kube_api_binaries};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::engine::{docker, has_images};
 use super::root;
@@ -104,21 +103,12 @@ impl Project {
     /// Waits until the gateway's configuration holds a target.
     async fn routes_to(&self, gateway: &str, target: &str) -> anyhow::Result<()> {
         let outcome = eventually(&format!("the gateway routes to {target}"), 2 * SOON, async || {
-            let config = get(gateway, "/config").await.map_err(|error| format!("{error:#}"))?;
+            let (_, config) = probe::get(gateway, "/config").await.map_err(|error| format!("{error:#}"))?;
             if config.contains(target) { Ok(()) } else { Err(config) }
         })
         .await;
         outcome.with_context(|| self.compose(&["logs", "--tail=20"]).unwrap_or_else(|error| format!("{error:#}")))
     }
-}
-
-/// Body of a GET.
-async fn get(address: &str, path: &str) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }
 
 /// An image of kube-apiserver and etcd. What the volume of kubeconfigs begins with is in it, and in `keys`.

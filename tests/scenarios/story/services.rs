@@ -1,12 +1,12 @@
 //! The product's services, each in a process of its own with nothing in its environment.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use silverback_proto::v1;
+use silverback_service::probe;
 use silverback_test_support::{Process, binary, eventually, free_ports};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tonic::transport::Channel;
 
 use super::{Gateways, SOON};
@@ -97,12 +97,12 @@ impl Service {
 
     /// What /metrics says.
     pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
-        Ok(get(self.metrics, "/metrics").await?.1)
+        Ok(probe::get(local(self.metrics), "/metrics").await?.1)
     }
 
     /// Waits until /readyz says so.
     pub(crate) async fn is_ready(&self) -> anyhow::Result<()> {
-        eventually("/readyz says ok", SOON, async || match get(self.health, "/readyz").await {
+        eventually("/readyz says ok", SOON, async || match probe::get(local(self.health), "/readyz").await {
             Ok((200, _)) => Ok(()),
             Ok((status, text)) => Err(format!("{status}: {text}")),
             Err(error) => Err(format!("{error:#}; {}", self.process.lines().join("\n"))),
@@ -112,7 +112,7 @@ impl Service {
 
     /// Waits until /readyz names all of these as missing.
     pub(crate) async fn waits_for(&self, parts: &[&str]) -> anyhow::Result<()> {
-        eventually(&format!("/readyz names {parts:?}"), SOON, async || match get(self.health, "/readyz").await {
+        eventually(&format!("/readyz names {parts:?}"), SOON, async || match probe::get(local(self.health), "/readyz").await {
             Ok((500, text)) if parts.iter().all(|part| text.contains(part)) => Ok(()),
             Ok((status, text)) => Err(format!("{status}: {text}")),
             Err(error) => Err(format!("{error:#}")),
@@ -123,7 +123,7 @@ impl Service {
     /// Waits until /readyz, though it says ok, names all of these as trouble.
     pub(crate) async fn says_degraded(&self, parts: &[&str]) -> anyhow::Result<()> {
         eventually(&format!("/readyz is degraded by {parts:?}"), SOON, async || {
-            match get(self.health, "/readyz").await {
+            match probe::get(local(self.health), "/readyz").await {
                 Ok((200, text)) if text.contains("degraded") && parts.iter().all(|part| text.contains(part)) => Ok(()),
                 Ok((status, text)) => Err(format!("{status}: {text}")),
                 Err(error) => Err(format!("{error:#}")),
@@ -176,13 +176,6 @@ pub(crate) fn channel(port: u16) -> anyhow::Result<Channel> {
     Ok(endpoint.connect_timeout(Duration::from_secs(5)).connect_lazy())
 }
 
-/// Status and body of a GET.
-async fn get(port: u16, path: &str) -> anyhow::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-    let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok((status, body.to_owned()))
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }

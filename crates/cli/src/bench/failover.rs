@@ -8,11 +8,11 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use rustix::process::{Pid, Signal, kill_process};
 use silverback_devcluster::Proxy;
+use silverback_service::probe;
 
 use super::BenchArgs;
 use super::shop::{Instance, Shop};
 use super::stats::{Row, print};
-use crate::probe;
 
 const LEASE: &str = "silverback-bench";
 

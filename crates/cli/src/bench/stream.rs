@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use silverback_service::probe;
 
 use super::Output;
 use super::process::memory;
 use super::stats::{Row, print};
-use crate::probe;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(5);

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
+use silverback_service::probe;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::plan::{Plan, Replica, Service};
 use super::world::World;
-use crate::probe;
 
 /// Namespace and name of the Lease.
 pub(super) const LEASE: (&str, &str) = ("kong", "silverback-demo");
