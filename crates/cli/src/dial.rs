@@ -20,20 +20,6 @@ pub(crate) struct DialArgs {
     timeout: Duration,
 }
 
-/// The flag that says where translators are, for whoever asks them.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct TranslatorUrl {
-    /// Where translators are; repeatable; a headless name stands for all its addresses.
-    #[arg(
-        long,
-        env = "CONTROLLER_TRANSLATOR_URL",
-        default_value = "http://127.0.0.1:7602",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    pub(crate) translator_url: Vec<Uri>,
-}
-
 /// How to reach the services.
 pub(crate) struct Dialer {
     hops: Hops,

@@ -9,8 +9,9 @@ use silverback_proto::v1::config_client::ConfigClient;
 use silverback_proto::v1::explain_request::Subject;
 use silverback_proto::v1::{self, diagnostic};
 use silverback_resources::registry;
+use silverback_service::addresses::TranslatorUrl;
 
-use crate::dial::{DialArgs, TranslatorUrl, block_on, refusal};
+use crate::dial::{DialArgs, block_on, refusal};
 use crate::status::{Form, titled};
 
 /// Flags of `silverback explain`.

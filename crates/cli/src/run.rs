@@ -44,10 +44,10 @@ pub(crate) fn run(mut args: RunArgs, given: &ArgMatches) -> ExitCode {
     let (own_watcher, own_translator) = (is_default("watcher_url"), is_default("translator_url"));
     silverback_service::run(args.common.clone(), move |context| async move {
         if own_watcher {
-            args.translator.watcher_url = vec![own_url(args.watcher.watcher_bind_address, &context)?];
+            args.translator.watchers.watcher_url = vec![own_url(args.watcher.watcher_bind_address, &context)?];
         }
         if own_translator {
-            args.pusher.translator_url = vec![own_url(args.translator.translator_bind_address, &context)?];
+            args.pusher.translators.translator_url = vec![own_url(args.translator.translator_bind_address, &context)?];
         }
         let gateways = stand_ins(args.stand_in_gateways.unwrap_or(0)).await?;
         if !gateways.is_empty() {

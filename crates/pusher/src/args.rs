@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use silverback_gateway::{ClientSettings, Endpoint, Timeouts, discovery, worker};
 use silverback_model::leadership::LeaseTiming;
+use silverback_service::addresses::TranslatorUrl;
 use silverback_service::values::{Listen, NamespacedName, duration, seconds};
-use tonic::transport::Uri;
 
 /// Flags of the pusher. They hold secrets, so there is no `Debug`.
 #[derive(Clone, clap::Args)]
@@ -22,16 +22,9 @@ pub struct PusherArgs {
     )]
     pub pusher_bind_address: Listen,
 
-    /// Where translators are; repeatable; a headless name stands for all its addresses.
-    #[arg(
-        long,
-        env = "CONTROLLER_TRANSLATOR_URL",
-        default_value = "http://127.0.0.1:7602",
-        value_name = "URL",
-        value_delimiter = ',',
-        help_heading = "Pusher"
-    )]
-    pub translator_url: Vec<Uri>,
+    /// Whom it follows.
+    #[command(flatten, next_help_heading = "Pusher")]
+    pub translators: TranslatorUrl,
 
     /// Longest time one push to one gateway may take, in seconds.
     #[arg(

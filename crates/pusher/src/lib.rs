@@ -45,7 +45,7 @@ const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/
 pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> anyhow::Result<()> {
     context.readiness.block(follow::WHAT, "no translator was reached yet");
     context.hops.may_listen("--pusher-bind-address", args.pusher_bind_address)?;
-    let tls = context.hops.client("--translator-url", &args.translator_url)?;
+    let tls = context.hops.client("--translator-url", &args.translators.translator_url)?;
     let timing = args.election.timing()?;
     let (connectors_tx, connectors) = watch::channel(Connector::new(args.client_settings()?)?);
     let static_endpoints = args.gateways.static_endpoints()?;
@@ -120,7 +120,7 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
     let served = server.serve(&context, |routes| {
         routes.add_service(GatewaysServer::new(service));
     });
-    let servers = Servers { urls: args.translator_url.clone(), tls, client: "pusher".into() };
+    let servers = Servers { urls: args.translators.translator_url.clone(), tls, client: "pusher".into() };
     let follower = Follower::new(servers, Hop::Config);
     let followed = async {
         tokio::select! {

@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of what the services do.
 
+pub mod addresses;
 pub mod admin;
 pub mod args;
 pub mod grpc;

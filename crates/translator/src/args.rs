@@ -1,9 +1,9 @@
 //! Flags of the translator.
 
 use anyhow::Context as _;
+use silverback_service::addresses::WatcherUrl;
 use silverback_service::values::Listen;
 use silverback_translation::{Edition, FeatureGates, KongVersion, MissingPlugins, Open, RouterFlavor, Settings};
-use tonic::transport::Uri;
 
 /// Flags of the translator.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,16 +18,9 @@ pub struct TranslatorArgs {
     )]
     pub translator_bind_address: Listen,
 
-    /// Where watchers are; repeatable; a headless name stands for all its addresses.
-    #[arg(
-        long,
-        env = "CONTROLLER_WATCHER_URL",
-        default_value = "http://127.0.0.1:7601",
-        value_name = "URL",
-        value_delimiter = ',',
-        help_heading = "Translator"
-    )]
-    pub watcher_url: Vec<Uri>,
+    /// Whom it follows.
+    #[command(flatten, next_help_heading = "Translator")]
+    pub watchers: WatcherUrl,
 
     /// What translation depends on.
     #[command(flatten)]

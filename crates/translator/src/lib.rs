@@ -28,7 +28,7 @@ use pipeline::Pipeline;
 pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
     context.readiness.block("translator", "no watcher was reached yet");
     context.hops.may_listen("--translator-bind-address", args.translator_bind_address)?;
-    let tls = context.hops.client("--watcher-url", &args.watcher_url)?;
+    let tls = context.hops.client("--watcher-url", &args.watchers.watcher_url)?;
     let metrics = pipeline::Metrics::register(&context.metrics);
     let pipeline = Pipeline::new(args.settings()?, metrics);
     let service = ConfigService {
@@ -47,7 +47,7 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
     let served = server.serve(&context, |routes| {
         routes.add_service(ConfigServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES));
     });
-    let servers = Servers { urls: args.watcher_url.clone(), tls, client: "translator".into() };
+    let servers = Servers { urls: args.watchers.watcher_url.clone(), tls, client: "translator".into() };
     let follower = Follower::new(servers, Hop::State);
     let drained = async {
         context.shutdown.cancelled().await;

@@ -19,7 +19,7 @@ struct Pusher {
 pub(super) async fn status(args: &StatusArgs) -> anyhow::Result<Status> {
     let dialer = args.dial.dialer()?;
     let mut status = Status::default();
-    for replica in replicas(&dialer, "--watcher-url", &args.watcher_url).await? {
+    for replica in replicas(&dialer, "--watcher-url", &args.watchers.watcher_url).await? {
         let answer = ask(&replica, async |channel| watcher(channel).await).await;
         status.add("watcher", &replica, answer.map(|detail| ((), detail)));
     }
@@ -28,7 +28,7 @@ pub(super) async fn status(args: &StatusArgs) -> anyhow::Result<Status> {
         status.add("translator", &replica, answer.map(|detail| ((), detail)));
     }
     let mut pushers = Vec::new();
-    for replica in replicas(&dialer, "--pusher-url", &args.pusher_url).await? {
+    for replica in replicas(&dialer, "--pusher-url", &args.pushers.pusher_url).await? {
         let answer = ask(&replica, async |channel| pusher(channel).await).await;
         let answer = answer.map(|(pusher, ready)| {
             let detail = if pusher.leader.leading { "leads" } else { "stands by" };

@@ -11,35 +11,21 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
-use tonic::transport::Uri;
+use silverback_service::addresses::{PusherUrl, TranslatorUrl, WatcherUrl};
 
-use crate::dial::{DialArgs, TranslatorUrl};
+use crate::dial::DialArgs;
 
 /// Flags of `silverback status`.
 #[derive(clap::Args)]
 pub(crate) struct StatusArgs {
-    /// Where watchers are; like the others repeatable, and a headless name stands for all its addresses.
-    #[arg(
-        long,
-        env = "CONTROLLER_WATCHER_URL",
-        default_value = "http://127.0.0.1:7601",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    watcher_url: Vec<Uri>,
+    #[command(flatten)]
+    watchers: WatcherUrl,
 
     #[command(flatten)]
     translators: TranslatorUrl,
 
-    /// Where pushers are.
-    #[arg(
-        long,
-        env = "CONTROLLER_PUSHER_URL",
-        default_value = "http://127.0.0.1:7603",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    pusher_url: Vec<Uri>,
+    #[command(flatten)]
+    pushers: PusherUrl,
 
     #[command(flatten)]
     dial: DialArgs,
