@@ -58,7 +58,8 @@ mod tests {
     #[test]
     fn every_flag_has_its_variable() {
         let cli = crate::Cli::command();
-        for argument in cli.find_subcommand("run").unwrap().get_arguments() {
+        let shown = cli.find_subcommand("run").unwrap().get_arguments().filter(|argument| !argument.is_hide_set());
+        for argument in shown {
             let Some(name) = argument.get_long().filter(|name| *name != "help") else { continue };
             let env = argument.get_env().unwrap_or_else(|| panic!("--{name} has no variable"));
             let expected = silverback_service::kic_flags::variable(name);

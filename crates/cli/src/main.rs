@@ -8,7 +8,6 @@ mod kic_table;
 mod metrics_table;
 mod render;
 mod run;
-mod single;
 mod status;
 
 use std::io::Write as _;
@@ -32,11 +31,11 @@ enum Command {
     /// Run watcher, translator and pusher in one process.
     Run(Box<run::RunArgs>),
     /// Run a watcher alone.
-    Watcher(Box<single::Watcher>),
+    Watcher(Box<silverback_watcher::Process>),
     /// Run a translator alone.
-    Translator(Box<single::Translator>),
+    Translator(Box<silverback_translator::Process>),
     /// Run a pusher alone.
-    Pusher(Box<single::Pusher>),
+    Pusher(Box<silverback_pusher::Process>),
     /// Translate manifests into Kong's declarative configuration, offline.
     Render(render::RenderArgs),
     /// Tell how services, leader and gateways are. Ends with 1 where anything is not well.

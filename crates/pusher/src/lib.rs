@@ -18,6 +18,7 @@ mod plan;
 mod reload;
 mod votes;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -26,7 +27,7 @@ use silverback_gateway::Connector;
 use silverback_lease::{Elector, LeaseName, Naming, Trouble};
 use silverback_proto::v1::gateways_server::GatewaysServer;
 use silverback_service::grpc::GrpcServer;
-use silverback_service::{Context, Readiness};
+use silverback_service::{CommonArgs, Context, Readiness};
 use silverback_sync::client::{Follower, Hop, Servers};
 use tokio::sync::watch;
 
@@ -37,6 +38,24 @@ use lead::Lead;
 
 /// Where a pod finds its own namespace.
 const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// All flags of a process that is a pusher and nothing else.
+#[derive(clap::Args)]
+pub struct Process {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    pusher: PusherArgs,
+}
+
+impl Process {
+    /// Runs it to its end.
+    pub fn run(self) -> ExitCode {
+        silverback_service::run(self.common, |context| run(self.cluster, self.pusher, context))
+    }
+}
 
 /// Runs the pusher until the shutdown.
 ///

@@ -3,23 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use silverback_cluster::ClusterArgs;
-use silverback_pusher::PusherArgs;
-use silverback_service::CommonArgs;
+use silverback_pusher::Process;
 
 /// Brings the configuration that a translator serves to every Kong gateway.
 #[derive(Parser)]
 #[command(name = "silverback-pusher", version)]
 struct Cli {
     #[command(flatten)]
-    common: CommonArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    pusher: PusherArgs,
+    process: Process,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    silverback_service::run(cli.common, |context| silverback_pusher::run(cli.cluster, cli.pusher, context))
+    Cli::parse().process.run()
 }

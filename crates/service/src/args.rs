@@ -2,6 +2,7 @@
 
 use crate::hops::HopArgs;
 use crate::kic_flags::KicFlags;
+use crate::tether::Tether;
 use crate::values::Listen;
 
 /// Flags in common.
@@ -64,6 +65,10 @@ pub struct CommonArgs {
     /// Flags of the Kong Ingress Controller that have no meaning here.
     #[command(flatten)]
     pub kic_flags: KicFlags,
+
+    /// Whether it outlives who started it.
+    #[command(flatten)]
+    pub tether: Tether,
 }
 
 /// How log lines look.

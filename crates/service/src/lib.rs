@@ -15,6 +15,7 @@ pub mod readiness;
 pub mod shutdown;
 pub mod streaming;
 pub mod telemetry;
+pub mod tether;
 pub mod values;
 
 use std::future::{Future, poll_fn};
@@ -79,6 +80,7 @@ where
             port_offset: common.port_offset,
             hops: Hops::new(&common.hops)?,
         };
+        common.tether.hold(context.shutdown.clone());
         // The first step of a service says what it waits for; no probe is answered before.
         let mut service = pin!(service(context.clone()));
         let first = poll_fn(|task| Poll::Ready(service.as_mut().poll(task))).await;

@@ -7,12 +7,13 @@ mod config_service;
 mod pipeline;
 mod redact;
 
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use silverback_proto::v1::config_server::ConfigServer;
-use silverback_service::Context;
 use silverback_service::grpc::GrpcServer;
 use silverback_service::streaming::{self, Following};
+use silverback_service::{CommonArgs, Context};
 use silverback_sync::Received;
 use silverback_sync::client::{Event, Follower, Hop, Servers};
 use silverback_sync::server::MAX_REQUEST_BYTES;
@@ -20,6 +21,22 @@ use silverback_sync::server::MAX_REQUEST_BYTES;
 pub use args::{TranslationArgs, TranslatorArgs};
 use config_service::ConfigService;
 use pipeline::Pipeline;
+
+/// All flags of a process that is a translator and nothing else.
+#[derive(clap::Args)]
+pub struct Process {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    translator: TranslatorArgs,
+}
+
+impl Process {
+    /// Runs it to its end.
+    pub fn run(self) -> ExitCode {
+        silverback_service::run(self.common, |context| run(self.translator, context))
+    }
+}
 
 /// Runs the translator until the shutdown.
 ///

@@ -11,6 +11,7 @@ mod redact;
 mod state_service;
 mod trace;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +20,31 @@ use silverback_model::{CollectionId, Lineage, rules};
 use silverback_proto::v1::state_server::StateServer;
 use silverback_resources::registry::{self, Kind};
 use silverback_service::grpc::GrpcServer;
-use silverback_service::{Context, Readiness, streaming};
+use silverback_service::{CommonArgs, Context, Readiness, streaming};
 use silverback_sync::server::MAX_REQUEST_BYTES;
 use silverback_sync::{Publisher, SharedPublisher};
 use tokio_util::sync::CancellationToken;
 
 pub use args::WatcherArgs;
 pub use kinds::KindSwitches;
+
+/// All flags of a process that is a watcher and nothing else.
+#[derive(clap::Args)]
+pub struct Process {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    watcher: WatcherArgs,
+}
+
+impl Process {
+    /// Runs it to its end.
+    pub fn run(self) -> ExitCode {
+        silverback_service::run(self.common, |context| run(self.cluster, self.watcher, context))
+    }
+}
 
 /// Runs the watcher until the shutdown.
 ///

@@ -112,10 +112,12 @@ impl Service {
 
     /// Waits until /readyz names all of these as missing.
     pub(crate) async fn waits_for(&self, parts: &[&str]) -> anyhow::Result<()> {
-        eventually(&format!("/readyz names {parts:?}"), SOON, async || match probe::get(local(self.health), "/readyz").await {
-            Ok((500, text)) if parts.iter().all(|part| text.contains(part)) => Ok(()),
-            Ok((status, text)) => Err(format!("{status}: {text}")),
-            Err(error) => Err(format!("{error:#}")),
+        eventually(&format!("/readyz names {parts:?}"), SOON, async || {
+            match probe::get(local(self.health), "/readyz").await {
+                Ok((500, text)) if parts.iter().all(|part| text.contains(part)) => Ok(()),
+                Ok((status, text)) => Err(format!("{status}: {text}")),
+                Err(error) => Err(format!("{error:#}")),
+            }
         })
         .await
     }
