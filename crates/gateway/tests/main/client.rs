@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use silverback_devcluster::gateway::{FixedAnswer, On, RouterFlavor, Settings, StandInGateway, Tls};
 use silverback_gateway::client::{Accepted, Headers};
 use silverback_gateway::{Cause, ClientSettings, ConfigHash, Connector, Endpoint, Routing, Timeouts};
 use silverback_model::{Epoch, Generation, Lineage, Version};
+use silverback_test_support::{Authority, Pair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -198,31 +198,11 @@ async fn another_way_to_the_same_gateway_is_tried() {
 
 const NAME: &str = "pod.admin.kong.svc";
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// A certificate and its key.
-    fn issue(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let cert = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
-        (cert.pem(), key.serialize_pem())
-    }
-}
-
 /// Asks a gateway whose certificate is for `NAME`, by its IP address.
 async fn ask(authority: &Authority, wants_client: bool, name: &str, settings: ClientSettings) -> Result<(), String> {
-    let (cert_pem, key_pem) = authority.issue(NAME);
-    let tls = Tls { cert_pem, key_pem, client_ca_pem: wants_client.then(|| authority.pem()) };
+    let Pair { certificate: cert_pem, key: key_pem } = authority.service(NAME).unwrap();
+    let client_ca_pem = wants_client.then(|| authority.certificate.clone());
+    let tls = Tls { cert_pem, key_pem, client_ca_pem };
     let gateway = StandInGateway::start(Settings { tls: Some(tls), ..Settings::default() }).await.unwrap();
     let discovered = Endpoint { server_name: Some(name.into()), ..endpoint(&gateway.admin_url()) };
     let client = Connector::new(settings).unwrap().client(&discovered).unwrap();
@@ -230,18 +210,18 @@ async fn ask(authority: &Authority, wants_client: bool, name: &str, settings: Cl
 }
 
 fn trusting(authority: &Authority) -> ClientSettings {
-    ClientSettings { ca_pem: Some(authority.pem()), ..ClientSettings::default() }
+    ClientSettings { ca_pem: Some(authority.certificate.clone()), ..ClientSettings::default() }
 }
 
 #[tokio::test]
 async fn a_pod_is_reached_by_address_and_verified_by_name() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     ask(&authority, false, NAME, trusting(&authority)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_wrong_name_is_refused_and_named() {
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     let error = ask(&authority, false, "pod.other.kong.svc", trusting(&authority)).await.unwrap_err();
     for part in ["pod.other.kong.svc", NAME, "--kong-admin-tls-server-name"] {
         assert!(error.contains(part), "{part:?} is not in {error:?}");
@@ -250,7 +230,7 @@ async fn a_wrong_name_is_refused_and_named() {
 
 #[tokio::test]
 async fn an_unknown_authority_is_refused_unless_told_otherwise() {
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
     let error = ask(&authority, false, NAME, trusting(&other)).await.unwrap_err();
     assert!(error.contains("--kong-admin-ca-cert"), "{error}");
     let blind = ClientSettings { skip_verify: true, ..ClientSettings::default() };
@@ -259,8 +239,8 @@ async fn an_unknown_authority_is_refused_unless_told_otherwise() {
 
 #[tokio::test]
 async fn a_client_certificate_is_shown_where_wanted() {
-    let authority = Authority::new();
-    let (cert, key) = authority.issue("silverback");
+    let authority = Authority::new().unwrap();
+    let Pair { certificate: cert, key } = authority.service("silverback").unwrap();
     let known = ClientSettings { client_cert_pem: Some(cert), client_key_pem: Some(key), ..trusting(&authority) };
     ask(&authority, true, NAME, known).await.unwrap();
     let error = ask(&authority, true, NAME, trusting(&authority)).await.unwrap_err();
@@ -269,9 +249,9 @@ async fn a_client_certificate_is_shown_where_wanted() {
 
 #[test]
 fn settings_that_cannot_be_used_are_named() {
-    let authority = Authority::new();
-    let (cert, _) = authority.issue("a");
-    let (_, other_key) = authority.issue("b");
+    let authority = Authority::new().unwrap();
+    let cert = authority.service("a").unwrap().certificate;
+    let other_key = authority.service("b").unwrap().key;
     let secret = "top:secret\u{7f}value";
     let cases = [
         (ClientSettings { ca_pem: Some("nonsense".into()), ..ClientSettings::default() }, "--kong-admin-ca-cert"),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use silverback_devcluster::gateway::{GatewayHandle, LoadTime, Restart, Settings, StandInGateway, Tls};
 use silverback_gateway::{ClientSettings, ConfigBody, State, discovery};
 use silverback_model::{Generation, ObjectKey, SetDigest, Traces};
+use silverback_test_support::{Authority, Pair};
 use tempfile::TempDir;
 
 use super::*;
@@ -127,38 +127,26 @@ impl World {
 
 // ---- certificates
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// A gateway with a certificate of an authority, that wants one of it.
+async fn gateway_of(authority: &Authority) -> GatewayHandle {
+    let Pair { certificate: cert_pem, key: key_pem } = authority.service(NAME).unwrap();
+    let tls = Tls { cert_pem, key_pem, client_ca_pem: Some(authority.certificate.clone()) };
+    StandInGateway::start(Settings { tls: Some(tls), ..Settings::default() }).await.unwrap()
+}
 
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A certificate and its key.
-    fn issue(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let cert = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
-        (cert.pem(), key.serialize_pem())
-    }
-
-    /// A gateway with a certificate of this authority, that wants one of it.
-    async fn gateway(&self) -> GatewayHandle {
-        let (cert_pem, key_pem) = self.issue(NAME);
-        let tls = Tls { cert_pem, key_pem, client_ca_pem: Some(self.0.pem()) };
-        StandInGateway::start(Settings { tls: Some(tls), ..Settings::default() }).await.unwrap()
-    }
-
-    /// Puts credentials of this authority into a folder, one file after the other, as they may be seen in between.
-    async fn fill(&self, folder: &Path, token: &str) {
-        let (cert, key) = self.issue("silverback");
-        for (name, content) in [("ca.crt", self.0.pem()), ("tls.crt", cert), ("tls.key", key), ("token", token.into())]
-        {
-            std::fs::write(folder.join("next"), content).unwrap();
-            std::fs::rename(folder.join("next"), folder.join(name)).unwrap();
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+/// Puts credentials of an authority into a folder, one file after the other, as they may be seen in between.
+async fn fill(folder: &Path, authority: &Authority, token: &str) {
+    let Pair { certificate, key } = authority.service("silverback").unwrap();
+    let files = [
+        ("ca.crt", authority.certificate.clone()),
+        ("tls.crt", certificate),
+        ("tls.key", key),
+        ("token", token.into()),
+    ];
+    for (name, content) in files {
+        std::fs::write(folder.join("next"), content).unwrap();
+        std::fs::rename(folder.join("next"), folder.join(name)).unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
 
@@ -176,8 +164,8 @@ fn args(folder: &Path) -> PusherArgs {
 
 #[tokio::test]
 async fn gateways_go_from_three_to_none_to_ten_while_certificates_and_the_token_are_rotated() {
-    let (old, new, folder) = (Authority::new(), Authority::new(), TempDir::new().unwrap());
-    old.fill(folder.path(), "first-token").await;
+    let (old, new, folder) = (Authority::new().unwrap(), Authority::new().unwrap(), TempDir::new().unwrap());
+    fill(folder.path(), &old, "first-token").await;
     let args = args(folder.path());
     assert!(args.gateways.reads_files());
     let (connectors, held) = watch::channel(Connector::new(args.client_settings().unwrap()).unwrap());
@@ -187,7 +175,7 @@ async fn gateways_go_from_three_to_none_to_ten_while_certificates_and_the_token_
 
     let mut three = Vec::new();
     for n in 0..3 {
-        let gateway = old.gateway().await;
+        let gateway = gateway_of(&old).await;
         world.list(&format!("old-{n}"), &gateway);
         three.push(gateway);
     }
@@ -202,7 +190,7 @@ async fn gateways_go_from_three_to_none_to_ten_while_certificates_and_the_token_
     // These are there before we have what they want.
     let mut ten = Vec::new();
     for n in 0..10 {
-        let gateway = new.gateway().await;
+        let gateway = gateway_of(&new).await;
         world.list(&format!("new-{n}"), &gateway);
         ten.push(gateway);
     }
@@ -210,7 +198,7 @@ async fn gateways_go_from_three_to_none_to_ten_while_certificates_and_the_token_
     let distrusted =
         |reports: &Reports| reports.len() == 10 && reports.values().all(|report| report.last_error_kind == Some("tls"));
     tokio::time::timeout(SOON, reports.wait_for(distrusted)).await.expect("they are not trusted").unwrap();
-    new.fill(folder.path(), "second-token").await;
+    fill(folder.path(), &new, "second-token").await;
     for gateway in &ten {
         world.has(gateway, "two").await;
         assert_eq!(gateway.posts().last().unwrap().headers["kong-admin-token"], "second-token");
