@@ -140,7 +140,7 @@ fn config<R: SecretRef>(
     };
     for patch in patches {
         apply(patch, &object.metadata.namespace, &mut config, view, makers)
-            .map_err(|problem| ("configPatches", format!("{:?}: {problem}", patch.path)))?;
+            .map_err(|problem| ("configPatches", format!("{:?}: {problem}", shortened(&patch.path))))?;
     }
     match config {
         Value::Object(config) => Ok(config),
@@ -180,6 +180,11 @@ fn judge(
     }
 }
 
+/// As much of a path as a message needs.
+fn shortened(path: &str) -> String {
+    path.chars().take(100).collect()
+}
+
 fn read<R: SecretRef>(
     from: &ConfigSource<R>,
     home: &str,
@@ -211,6 +216,10 @@ fn apply<R: SecretRef>(
     add(config, &patch.path, value)
 }
 
+/// No plugin's configuration is as deep; what is written below made-up parents without end would exhaust the stack of
+/// whoever walks it.
+const DEEPEST_PATH: usize = 32;
+
 /// JSON Patch's `add`: parents that are missing are made; an empty path means the whole.
 fn add(config: &mut Value, path: &str, value: Value) -> Result<(), String> {
     let Some(rest) = path.strip_prefix('/') else {
@@ -221,6 +230,9 @@ fn add(config: &mut Value, path: &str, value: Value) -> Result<(), String> {
         return Ok(());
     };
     let steps: Vec<String> = rest.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+    if steps.len() > DEEPEST_PATH {
+        return Err(format!("the path has {} parts; {DEEPEST_PATH} are the most that are taken", steps.len()));
+    }
     let (last, parents) = steps.split_last().ok_or("the path is empty")?;
     let mut at = config;
     for step in parents {
@@ -293,6 +305,10 @@ mod tests {
         {
             assert!(added(config, path, json!(1)).is_err(), "{path}");
         }
+        let deep = |parts: usize| added(json!({}), &"/a".repeat(parts), json!(1));
+        assert!(deep(DEEPEST_PATH).is_ok());
+        let problem = deep(1_000_000).unwrap_err();
+        assert!(problem.contains("1000000 parts"), "{problem}");
     }
 
     #[test]
