@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use serde::de::DeserializeOwned;
 use silverback_incremental::{Batch, Input};
-use silverback_model::ObjectKey;
+use silverback_model::{ObjectKey, ObjectRef};
 use silverback_resources::crds::{TCPIngress, UDPIngress};
 use silverback_resources::types::{
     CustomResourceDefinition, EndpointSlice, GRPCRoute, Gateway, HTTPRoute, Ingress, ListenerSet, Meta, Named,
@@ -16,7 +16,7 @@ use crate::claimant::{Claimant, ClaimantKey, ClaimantKind};
 use crate::inputs::Inputs;
 use crate::kinds::ca_certificate::{self, Held, Holder};
 use crate::kinds::gateway_api::SetKey;
-use crate::output::ObjectChange;
+use crate::output::{Diagnostic, ObjectChange, Reason, Severity};
 
 /// Endpoints are found through their Services: nothing is ever said to be made from a slice.
 const SLICES: &str = "EndpointSlice.discovery.k8s.io";
@@ -253,4 +253,43 @@ fn claim<T: DeserializeOwned + Named>(
 ) -> Result<(), serde_json::Error> {
     let key = ClaimantKey { kind, key: key.clone() };
     put(&inputs.claimants, batch, &key, decode(text).map(|object| object.map(wrap)))
+}
+
+/// What is said of an object that cannot be decoded.
+pub(crate) fn undecodable(object: &ObjectRef, error: &serde_json::Error) -> Diagnostic {
+    Diagnostic {
+        object: object.clone(),
+        field: String::new(),
+        severity: Severity::Error,
+        reason: Reason::Undecodable,
+        message: format!("the object is ignored: it is not as its kind should be: {}", without_value(error)),
+    }
+}
+
+/// What is wrong, without the value that it is wrong with, which may be a secret, and without the place, which is one in
+/// the trimmed text.
+fn without_value(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    match (text.find(['"', '`']), text.rfind(", expected ")) {
+        (Some(value), Some(expected)) if value < expected => {
+            format!("{}{}", text[..value].trim_end(), &text[expected..])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use silverback_resources::types::Secret;
+
+    #[test]
+    fn no_value_is_told_of_what_cannot_be_decoded() {
+        let told = |text: &str| without_value(&serde_json::from_str::<Secret>(text).unwrap_err());
+        let text = r#"{"data":"hush, expected \"hush\" at line 7"}"#;
+        assert_eq!(told(text), "invalid type: string, expected a map");
+        assert_eq!(told(r#"{"data":{"key":31337}}"#), "invalid type: integer, expected a string");
+        assert_eq!(told(r#"{"data":{"key":"#), "EOF while parsing a value");
+    }
 }

@@ -12,9 +12,9 @@ use crate::feedback::Told;
 use crate::gate::Gate;
 use crate::graph::{self, Outputs};
 use crate::inputs::Inputs;
-use crate::intake::take_change;
+use crate::intake::{take_change, undecodable};
 use crate::kinds::gateway_api::GROUP;
-use crate::output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
+use crate::output::{Diagnostic, Entity, ObjectChange, Output};
 use crate::product::Product;
 use crate::settings::{InForce, Settings};
 use crate::source::Notes;
@@ -356,14 +356,4 @@ struct Touched {
     objects: BTreeSet<ObjectRef>,
     statuses: BTreeMap<ObjectRef, Option<Arc<ObjectStatus>>>,
     reran: usize,
-}
-
-fn undecodable(object: &ObjectRef, error: &serde_json::Error) -> Diagnostic {
-    Diagnostic {
-        object: object.clone(),
-        field: String::new(),
-        severity: Severity::Error,
-        reason: Reason::Undecodable,
-        message: format!("the object is ignored: it is not as its kind should be: {error}"),
-    }
 }
