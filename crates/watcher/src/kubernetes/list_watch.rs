@@ -13,6 +13,8 @@ use silverback_sync::Item;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// So that whatever was missed is caught up with soon after the API server is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// Whoever answers that it wants to be left alone for longer than this is asked again all the same.
+const LONGEST_ASKED_FOR: Duration = Duration::from_secs(60);
 
 /// An object that something names.
 pub(crate) type Place = (KindId, ObjectKey);
@@ -182,7 +184,10 @@ impl ListWatch {
     fn pause(&self, jitter: f64) -> Duration {
         let Some(exponent) = self.failures.checked_sub(1) else { return Duration::ZERO };
         let grown = FIRST_PAUSE.saturating_mul(1 << exponent.min(10)).min(LONGEST_PAUSE);
-        self.retry_after.unwrap_or_default().max(grown.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0))
+        self.retry_after
+            .unwrap_or_default()
+            .min(LONGEST_ASKED_FOR)
+            .max(grown.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0))
     }
 
     /// Takes in an answer; what comes out is to be told.
@@ -445,6 +450,8 @@ mod tests {
         }
         machine.on(failed("429", Some(Duration::from_secs(30))));
         assert_eq!(machine.next(0.5, true).0, Duration::from_secs(30));
+        machine.on(failed("429", Some(Duration::MAX)));
+        assert_eq!(machine.next(0.5, true).0, LONGEST_ASKED_FOR, "nobody is left alone for ever");
         machine.on(Answer::Newest(v(5)));
         assert!(matches!(machine.on(Answer::Watching), Some(News::Bookmark(_))), "it is not stale any more");
         assert_eq!(machine.next(1.0, true).0, Duration::ZERO);
