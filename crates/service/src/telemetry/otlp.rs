@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use opentelemetry_otlp::{WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -41,10 +41,19 @@ fn tls() -> anyhow::Result<ClientTlsConfig> {
         Some(authority) => tls.ca_certificate(Certificate::from_pem(authority)),
         None => tls.with_native_roots(),
     };
-    Ok(match (read("CLIENT_CERTIFICATE")?, read("CLIENT_KEY")?) {
-        (Some(certificate), Some(key)) => tls.identity(Identity::from_pem(certificate, key)),
-        _ => tls,
+    Ok(match identity(read("CLIENT_CERTIFICATE")?, read("CLIENT_KEY")?)? {
+        Some(identity) => tls.identity(identity),
+        None => tls,
     })
+}
+
+/// What we show to a collector that wants to know.
+fn identity(certificate: Option<Vec<u8>>, key: Option<Vec<u8>>) -> anyhow::Result<Option<Identity>> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(Identity::from_pem(certificate, key))),
+        (None, None) => Ok(None),
+        _ => bail!("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY go together"),
+    }
 }
 
 /// The file that a variable names, for traces or for all there is to send.
@@ -96,4 +105,18 @@ impl<E: SpanExporter> SpanExporter for Telling<E> {
 fn program() -> String {
     let path = std::env::current_exe().unwrap_or_default();
     path.file_name().map_or_else(|| "silverback".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_its_key_is_told() {
+        let pem = || Some(Vec::new());
+        assert!(identity(pem(), pem()).unwrap().is_some() && identity(None, None).unwrap().is_none());
+        for (certificate, key) in [(pem(), None), (None, pem())] {
+            assert!(identity(certificate, key).unwrap_err().to_string().contains("go together"));
+        }
+    }
 }
