@@ -5,6 +5,7 @@
 //! it says of the others. The variables of a step may be set to shorten it, e.g. `SILVERBACK_SEEDS=1000`.
 
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -122,7 +123,8 @@ impl Step {
     fn cargo(&self, more: &[&str]) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(["test", "--quiet", "--profile", self.profile, "--package", self.package]).args(more);
-        command.current_dir(root()).envs(self.extent());
+        // Cases that no run of the tests has drawn.
+        command.current_dir(root()).envs(self.extent()).env("PROPTEST_RNG_SEED", seed().to_string());
         command
     }
 
@@ -201,6 +203,11 @@ impl Report {
         }
         std::fs::write(Self::path(), text).with_context(|| Self::path().display().to_string())
     }
+}
+
+/// Another one at each call.
+fn seed() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 fn root() -> PathBuf {
