@@ -1,13 +1,14 @@
 //! A listening socket that can be closed and opened again with every connection on it, plain or with TLS. It never
 //! knows what is spoken.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -38,7 +39,7 @@ pub enum StartError {
         /// The address asked for.
         addr: SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The TLS settings are unusable.
     #[error("the stand-in's TLS {part} cannot be used: {reason}")]
@@ -62,6 +63,9 @@ pub(crate) trait Serve: Clone + Send + 'static {
 /// One address and the task that serves it while it is open.
 pub(crate) struct Listener<S> {
     addr: SocketAddr,
+    /// Bound and never listened on: while nothing listens, the port is given to no one else. Elsewhere than on Linux
+    /// a listener cannot share it.
+    _held: Option<TcpSocket>,
     tls: Option<TlsAcceptor>,
     server: S,
     accepting: Mutex<JoinSet<()>>,
@@ -76,11 +80,14 @@ impl<S> std::fmt::Debug for Listener<S> {
 impl<S: Serve> Listener<S> {
     pub(crate) async fn start(addr: SocketAddr, tls: Option<&Tls>, server: S) -> Result<Self, StartError> {
         let tls = tls.map(tls_acceptor).transpose()?;
-        let listener = bind(addr).await?;
-        let addr = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
+        let told = |source| StartError::Listen { addr, source };
+        let held = cfg!(target_os = "linux").then(|| bind(addr)).transpose().map_err(told)?;
+        let addr = held.as_ref().map_or(Ok(addr), TcpSocket::local_addr).map_err(told)?;
+        let listener = listen(addr)?;
+        let addr = listener.local_addr().map_err(told)?;
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, tls.clone(), server.clone()));
-        Ok(Self { addr, tls, server, accepting: Mutex::new(accepting) })
+        Ok(Self { addr, _held: held, tls, server, accepting: Mutex::new(accepting) })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -96,15 +103,22 @@ impl<S: Serve> Listener<S> {
     pub(crate) async fn open(&self) -> Result<(), StartError> {
         let mut accepting = self.accepting.lock().await;
         if accepting.is_empty() {
-            let listener = bind(self.addr).await?;
+            let listener = listen(self.addr)?;
             accepting.spawn(accept(listener, self.tls.clone(), self.server.clone()));
         }
         Ok(())
     }
 }
 
-async fn bind(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    bind(addr).and_then(|socket| socket.listen(1_024)).map_err(|source| StartError::Listen { addr, source })
+}
+
+fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    Ok(socket)
 }
 
 /// Serves until aborted; its connections end with it.

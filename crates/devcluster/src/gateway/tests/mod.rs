@@ -166,6 +166,17 @@ async fn restarts_with_its_config_or_empty_on_the_same_port() {
     assert_eq!(post(&gateway, CONFIG).await.0, StatusCode::CREATED);
 }
 
+/// Else an outgoing connection may get it, and the gateway could not come back.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nobody_is_given_its_port_while_it_does_not_listen() {
+    let gateway = gateway().await;
+    gateway.set_listening(false).await.unwrap();
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    assert_eq!(other.bind(gateway.admin_addr()).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    gateway.set_listening(true).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_hand_at_the_gateway_changes_the_hash() {
     let gateway = gateway().await;
