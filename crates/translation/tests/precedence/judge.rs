@@ -73,7 +73,8 @@ impl<'s> Judge<'s> {
         needless.map(|(object, field)| format!("{object} {field} is told of, of\n{}", self.list()))
     }
 
-    fn list(&self) -> String {
+    /// The routes, one a line.
+    pub fn list(&self) -> String {
         self.routes.iter().map(|it| format!("  {it}\n")).collect()
     }
 }

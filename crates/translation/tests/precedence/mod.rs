@@ -3,6 +3,7 @@
 //!
 //! `SILVERBACK_PRECEDENCE_CASES` says how many scenes are tried (default 40).
 
+mod examples;
 mod judge;
 mod kong;
 mod ranks;

@@ -49,7 +49,7 @@ pub struct Match {
 pub struct Rule {
     pub matches: Vec<Match>,
     /// Whether prefixes are replaced, where all its matches have one.
-    rewrites: bool,
+    pub rewrites: bool,
 }
 
 #[derive(Clone, Debug)]
