@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::Value;
 use silverback_kong::{Collection, Document, EntityKey};
-use silverback_resources::{manifest, registry};
+use silverback_resources::manifest::{self, Manifest};
+use silverback_resources::registry;
 use silverback_translation::{ObjectStatus, Translator};
 use silverback_translator::TranslationArgs;
 
@@ -197,17 +198,29 @@ fn load(name_of_file: &str, text: &str, complete: bool, objects: &mut Vec<Value>
     for manifest in load(name_of_file, text) {
         match manifest {
             Ok(manifest) => {
-                let written = manifest.object.pointer("/metadata/namespace").is_some();
-                if !written && manifest.kind.is_some_and(registry::Kind::namespaced) {
+                for gap in gaps(&manifest) {
                     let (kind, name) = (manifest.object["kind"].as_str().unwrap_or_default(), &manifest.key.name);
-                    let problem = "metadata.namespace is missing; write it, or have it filled in with --complete";
-                    problems.tell(&format!("{name_of_file}: {}: {kind} {name}: {problem}", manifest.place));
+                    let way_out = "or have it filled in with --complete";
+                    problems.tell(&format!("{name_of_file}: {}: {kind} {name}: {gap}, {way_out}", manifest.place));
                 }
                 objects.push(manifest.object);
             }
             Err(error) => problems.tell(&error.to_string()),
         }
     }
+}
+
+/// What an API server would have filled in, where it makes a difference.
+fn gaps(manifest: &Manifest) -> Vec<&'static str> {
+    let written = |pointer: &str| manifest.object.pointer(pointer).is_some();
+    let mut gaps = Vec::new();
+    if manifest.kind.is_some_and(registry::Kind::namespaced) && !written("/metadata/namespace") {
+        gaps.push("metadata.namespace is missing; write it");
+    }
+    if manifest.kind.is_some_and(|kind| kind.id == registry::KindId::SECRET) && written("/stringData") {
+        gaps.push("stringData is not read; write data");
+    }
+    gaps
 }
 
 /// Names and texts of a file, of a folder's manifests, or of standard input.
