@@ -4,23 +4,36 @@
 
 mod args;
 mod config_service;
+mod metrics;
 mod pipeline;
 mod redact;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use silverback_model::ObjectRef;
 use silverback_proto::v1::config_server::ConfigServer;
 use silverback_service::grpc::GrpcServer;
+use silverback_service::metrics::Metrics;
 use silverback_service::streaming::{self, Following};
 use silverback_service::{CommonArgs, Context};
 use silverback_sync::Received;
 use silverback_sync::client::{Event, Follower, Hop, Servers};
 use silverback_sync::server::MAX_REQUEST_BYTES;
+use silverback_translation::{Diagnostic, ObjectStatus, Settings};
 
 pub use args::{TranslationArgs, TranslatorArgs};
 use config_service::ConfigService;
+use metrics::Counters;
 use pipeline::Pipeline;
+
+/// Diagnostics of every object that has any, shared with the service that shows them.
+type Diagnostics = Arc<Mutex<BTreeMap<ObjectRef, Vec<Diagnostic>>>>;
+
+/// Statuses of the Gateway API's objects, shared with the service that shows them.
+type Statuses = Arc<Mutex<BTreeMap<ObjectRef, Arc<ObjectStatus>>>>;
 
 /// All flags of a process that is a translator and nothing else.
 #[derive(clap::Args)]
@@ -46,8 +59,7 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
     context.readiness.block("translator", "no watcher was reached yet");
     context.hops.may_listen("--translator-bind-address", args.translator_bind_address)?;
     let tls = context.hops.client("--watcher-url", &args.watchers.watcher_url)?;
-    let metrics = pipeline::Metrics::register(&context.metrics);
-    let pipeline = Pipeline::new(args.settings()?, metrics);
+    let pipeline = Pipeline::new(args.settings()?, Counters::register(&context.metrics));
     let service = ConfigService {
         publisher: pipeline.publisher(),
         diagnostics: pipeline.diagnostics(),
@@ -79,9 +91,8 @@ pub async fn run(args: TranslatorArgs, context: Context) -> anyhow::Result<()> {
 }
 
 /// Registers all that a translator counts, to be described: nothing is counted there.
-pub fn describe_metrics(metrics: &silverback_service::metrics::Metrics) {
-    let counted = pipeline::Metrics::register(metrics);
-    let publisher = Pipeline::new(silverback_translation::Settings::default(), counted).publisher();
+pub fn describe_metrics(metrics: &Metrics) {
+    let publisher = Pipeline::new(Settings::default(), Counters::register(metrics)).publisher();
     streaming::serving(metrics, "translator", &publisher);
     Following::register(metrics, "translator");
 }
@@ -123,7 +134,7 @@ async fn follow(mut follower: Follower, mut pipeline: Pipeline, context: &Contex
 
 /// Minutes since 1970. Steps of the state come at least as often as bookmarks do, so nothing else needs to tick.
 fn minute() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.as_secs() / 60
 }
 
@@ -140,11 +151,3 @@ fn report(follower: &Follower, lost: &str, context: &Context) {
     };
     context.readiness.block("translator", why);
 }
-
-/// Diagnostics of every object that has any, shared with the service that shows them.
-type Diagnostics =
-    Arc<Mutex<std::collections::BTreeMap<silverback_model::ObjectRef, Vec<silverback_translation::Diagnostic>>>>;
-
-/// Statuses of the Gateway API's objects, shared with the service that shows them.
-type Statuses =
-    Arc<Mutex<std::collections::BTreeMap<silverback_model::ObjectRef, Arc<silverback_translation::ObjectStatus>>>>;

@@ -4,97 +4,17 @@
 //! is one translation and one commit.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use silverback_kong::{Collection, EntityKey};
 use silverback_model::{CollectionId, Commit, Generation, Inputs, Lineage, ObjectKey, Traces, Version};
-use silverback_service::metrics::PlainCounter;
 use silverback_sync::{Change, Delta, Item, Publisher, Replica, SharedPublisher};
 use silverback_trace::Stage;
 use silverback_translation::{Entity, ObjectChange, Output, Settings, Severity, Translator};
 
+use crate::metrics::Counters;
 use crate::{Diagnostics, Statuses};
-
-/// How a translation ended, as the Kong Ingress Controller labels it. Here it never fails: objects may.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
-    success: &'static str,
-}
-
-/// Milliseconds from a hundredth to half a minute; the Kong Ingress Controller's begin at 1.
-#[derive(Clone, Debug)]
-struct Milliseconds;
-
-impl MetricConstructor<Histogram> for Milliseconds {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(exponential_buckets(0.01, 2.5, 17))
-    }
-}
-
-/// What the pipeline counts.
-pub(crate) struct Metrics {
-    kic_translations: Family<Ended, PlainCounter>,
-    kic_milliseconds: Family<Ended, Histogram, Milliseconds>,
-    translations: Counter,
-    seconds: Histogram,
-    reran: Counter,
-    generation: Gauge,
-    entities: Gauge<f64, AtomicU64>,
-    broken: Gauge,
-}
-
-impl Metrics {
-    pub(crate) fn register(metrics: &silverback_service::metrics::Metrics) -> Self {
-        let this = Self {
-            translations: Counter::default(),
-            seconds: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
-            reran: Counter::default(),
-            generation: Gauge::default(),
-            entities: Gauge::default(),
-            broken: Gauge::default(),
-            kic_translations: Family::default(),
-            kic_milliseconds: Family::new_with_constructor(Milliseconds),
-        };
-        let kic = |last: &str| format!("ingress_controller_translation_{last}");
-        metrics.register_kic(&kic("count"), "translations", this.kic_translations.clone());
-        metrics.register_kic(&kic("duration_milliseconds"), "time a translation took", this.kic_milliseconds.clone());
-        metrics.register_kic(
-            &kic("broken_resource_count"),
-            "objects that could not be translated in full",
-            this.broken.clone(),
-        );
-        metrics.register(
-            "silverback_translator_translations",
-            "steps of the state that were translated",
-            this.translations.clone(),
-        );
-        metrics.register_seconds(
-            "silverback_translator_translation",
-            "time one step took to translate",
-            this.seconds.clone(),
-        );
-        metrics.register(
-            "silverback_translator_derivations",
-            "derivations that ran: the work translation did",
-            this.reran.clone(),
-        );
-        metrics.register("silverback_translator_generation", "generation of the last commit", this.generation.clone());
-        metrics.register("silverback_translator_entities", "entities of the configuration", this.entities.clone());
-        metrics.register(
-            "silverback_translator_broken_objects",
-            "objects that could not be translated in full",
-            this.broken.clone(),
-        );
-        this
-    }
-}
 
 /// Translates, and publishes what came out.
 pub(crate) struct Pipeline {
@@ -109,11 +29,11 @@ pub(crate) struct Pipeline {
     generation: Generation,
     settings: silverback_model::Digest,
     fail_open: bool,
-    metrics: Metrics,
+    counters: Counters,
 }
 
 impl Pipeline {
-    pub(crate) fn new(settings: Settings, metrics: Metrics) -> Self {
+    pub(crate) fn new(settings: Settings, counters: Counters) -> Self {
         let lineage = Lineage(format!("translator-{:016x}", rand::random::<u64>()));
         let (digest, fail_open) = (settings.digest(), settings.fail_open());
         let mut publisher = Publisher::new(lineage, digest, []).committing();
@@ -131,7 +51,7 @@ impl Pipeline {
             generation: Generation(0),
             settings: digest,
             fail_open,
-            metrics,
+            counters,
         }
     }
 
@@ -170,12 +90,7 @@ impl Pipeline {
         let doubtful = replica.doubtful().map(|collection| collection.kind.clone()).collect();
         let output = translator.apply_in_doubt(minute, changes, &doubtful);
         drop(translator);
-        self.metrics.seconds.observe(started.elapsed().as_secs_f64());
-        self.metrics.translations.inc();
-        let ended = Ended { success: "true" };
-        self.metrics.kic_translations.get_or_create(&ended).inc();
-        self.metrics.kic_milliseconds.get_or_create(&ended).observe(started.elapsed().as_secs_f64() * 1e3);
-        self.metrics.reran.inc_by(output.reran as u64);
+        self.counters.translated(started.elapsed(), output.reran);
         stage.count("silverback.derivations", output.reran);
         self.commit(minute, output, &stage.traces(), replica);
     }
@@ -212,8 +127,7 @@ impl Pipeline {
         });
         stage.count("silverback.generation", generation.0);
         stage.count("silverback.entities_changed", changed);
-        self.metrics.generation.set(i64::try_from(generation.0).unwrap_or(i64::MAX));
-        self.metrics.entities.set(entities as f64);
+        self.counters.committed(generation, entities);
         if changed > 0 {
             tracing::info!(%generation, changed, entities, "committed");
         }
@@ -245,7 +159,7 @@ impl Pipeline {
                 all.insert(object.clone(), diagnostics.clone());
             }
         }
-        self.metrics.broken.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
+        self.counters.broken(all.len());
     }
 }
 
@@ -308,8 +222,8 @@ mod tests {
         let mut state = Publisher::new(Lineage("l".into()), Digest::default(), [id.clone()]);
         let subscriber = state.subscribe([]);
         let mut replica = Replica::new(Mode::PerCollection);
-        let metrics = Metrics::register(&silverback_service::metrics::Metrics::default());
-        let mut pipeline = Pipeline::new(Settings::default(), metrics);
+        let counters = Counters::register(&silverback_service::metrics::Metrics::default());
+        let mut pipeline = Pipeline::new(Settings::default(), counters);
         let mut commit = |state: &mut Publisher| {
             while let Some(frame) = state.next_frame(subscriber) {
                 if let Received::Deltas(deltas) = replica.receive(frame).unwrap() {
@@ -361,8 +275,8 @@ mod tests {
         state.apply(&services, list(vec![service(1)], 1));
         let mut replica = Replica::new(Mode::PerCollection);
         let subscriber = state.subscribe(replica.cursors());
-        let metrics = Metrics::register(&silverback_service::metrics::Metrics::default());
-        let mut pipeline = Pipeline::new(Settings::default(), metrics);
+        let counters = Counters::register(&silverback_service::metrics::Metrics::default());
+        let mut pipeline = Pipeline::new(Settings::default(), counters);
         let mut commit = |state: &mut Publisher, subscriber, replica: &mut Replica| {
             while let Some(frame) = state.next_frame(subscriber) {
                 if let Received::Deltas(deltas) = replica.receive(frame).unwrap() {
