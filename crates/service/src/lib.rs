@@ -10,6 +10,7 @@ pub mod grpc;
 pub mod hops;
 pub mod kic_flags;
 pub mod metrics;
+pub mod paging;
 pub mod probe;
 pub mod readiness;
 pub mod shutdown;

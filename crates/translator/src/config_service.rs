@@ -7,14 +7,12 @@ use futures::Stream;
 use silverback_kong::{Collection, EntityKey};
 use silverback_model::{CollectionId, ObjectKey, ObjectRef, Sources};
 use silverback_proto::v1::{self, config_server::Config, diagnostic, explain_request::Subject};
+use silverback_service::paging::Page;
 use silverback_sync::{Item, Publisher, SharedPublisher};
 use silverback_translation::{Diagnostic, Severity, Translator};
 use tonic::{Request, Response, Status};
 
 use crate::{Diagnostics, Statuses, redact};
-
-const DEFAULT_PAGE: usize = 500;
-const LARGEST_PAGE: usize = 5_000;
 
 /// Serves a publisher, and explains.
 pub(crate) struct ConfigService {
@@ -51,37 +49,23 @@ impl Config for ConfigService {
         request: Request<v1::ListEntitiesRequest>,
     ) -> Result<Response<v1::ListEntitiesResponse>, Status> {
         let request = request.into_inner();
-        let size = match request.page_size as usize {
-            0 => DEFAULT_PAGE,
-            size => size.min(LARGEST_PAGE),
-        };
-        let after = match request.page_token.split_once('/') {
-            Some((collection, name)) => Some((collection.to_owned(), name.to_owned())),
-            None if request.page_token.is_empty() => None,
-            None => return Err(Status::invalid_argument("page_token is none that was given out")),
+        let page = Page::asked(request.page_size, &request.page_token)?;
+        let wanted = |id: &CollectionId| request.collection.is_empty() || id.kind == request.collection;
+        let is_next = |id: &CollectionId, item: &Item| {
+            page.after.as_ref().is_none_or(|(kind, name)| (&id.kind, &item.key.name) > (kind, name))
         };
         Ok(Response::new(self.publisher.read(|publisher| {
-            let mut entities = Vec::new();
-            let wanted = |id: &CollectionId| request.collection.is_empty() || id.kind == request.collection;
-            'all: for (id, view) in publisher.collections().filter(|(id, _)| wanted(id)) {
-                for item in view.items.values() {
-                    let place = (id.kind.clone(), item.key.name.clone());
-                    if after.as_ref().is_some_and(|after| place <= *after) {
-                        continue;
-                    }
-                    if entities.len() == size + 1 {
-                        break 'all;
-                    }
-                    entities.push(v1::Entity { key: Some(entity_key(id, item)), item: Some(shown(&id.kind, item)) });
-                }
-            }
-            let more = entities.len() > size;
-            entities.truncate(size);
-            let last = entities.last().and_then(|entity| entity.key.as_ref());
-            let token = last.map(|key| format!("{}/{}", key.collection, key.name)).unwrap_or_default();
+            let collections = publisher.collections().filter(|(id, _)| wanted(id));
+            let items = collections.flat_map(|(id, view)| view.items.values().map(move |item| (id, item)));
+            let mut found: Vec<_> = items.filter(|(id, item)| is_next(id, item)).take(page.size + 1).collect();
+            let next_page_token = page.cut(&mut found, |(id, item)| (&id.kind, &item.key.name));
+            let entity = |(id, item): (&CollectionId, &Arc<Item>)| v1::Entity {
+                key: Some(entity_key(id, item)),
+                item: Some(shown(&id.kind, item)),
+            };
             v1::ListEntitiesResponse {
-                entities,
-                next_page_token: if more { token } else { String::new() },
+                entities: found.into_iter().map(entity).collect(),
+                next_page_token,
                 generation: publisher.commit().map_or(0, |commit| commit.generation.0),
             }
         })))

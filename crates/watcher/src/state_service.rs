@@ -8,13 +8,11 @@ use futures::Stream;
 use silverback_model::{CollectionId, ObjectKey};
 use silverback_proto::v1::{self, collection_status, state_server::State};
 use silverback_resources::registry::{self, Kind};
+use silverback_service::paging::Page;
 use silverback_sync::{CollectionView, Publisher, SharedPublisher, State as Completeness};
 use tonic::{Request, Response, Status};
 
 use crate::redact;
-
-const DEFAULT_PAGE: usize = 500;
-const LARGEST_PAGE: usize = 5_000;
 
 /// Serves a publisher.
 pub(crate) struct StateService {
@@ -40,27 +38,20 @@ impl State for StateService {
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let request = request.into_inner();
         let kind = self.kind(&request.kind)?;
-        let size = match request.page_size as usize {
-            0 => DEFAULT_PAGE,
-            size => size.min(LARGEST_PAGE),
-        };
-        let after = parse_token(&request.page_token)?;
+        let page = Page::asked(request.page_size, &request.page_token)?;
+        let after = page.after.as_ref().map(|(namespace, name)| ObjectKey::new(namespace, name));
+        let start = (after.as_ref().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let wanted = |key: &ObjectKey| request.namespace.is_empty() || key.namespace == request.namespace;
         Ok(Response::new(self.publisher.read(|publisher| {
-            let mut page = Page { items: Vec::new(), size, more: false };
-            let mut frontier = None;
+            let (mut found, mut frontier) = (Vec::new(), None);
             for (_, view) in publisher.collections().filter(|(id, _)| id.kind == kind.id.as_str()) {
                 frontier = Some(view.frontier.into());
-                page.fill(&view, &after, &request.namespace, kind);
+                found.extend(view.items.range(start).filter(|(key, _)| wanted(key)).take(page.size + 1));
             }
-            page.items.sort_by(|a, b| a.0.cmp(&b.0));
-            page.more |= page.items.len() > size;
-            page.items.truncate(size);
-            let last = page.items.last().map(|(key, _)| format!("{}/{}", key.namespace, key.name));
-            v1::ListResponse {
-                next_page_token: if page.more { last.unwrap_or_default() } else { String::new() },
-                items: page.items.into_iter().map(|(_, item)| item).collect(),
-                frontier,
-            }
+            found.sort_by_key(|(key, _)| *key);
+            let next_page_token = page.cut(&mut found, |(key, _)| (&key.namespace, &key.name));
+            let items = found.into_iter().map(|(_, item)| shown(kind, item.to_wire())).collect();
+            v1::ListResponse { items, next_page_token, frontier }
         })))
     }
 
@@ -100,38 +91,6 @@ impl StateService {
             Status::invalid_argument(format!("{name:?} is no kind that is watched; there are {}", known.join(", ")))
         })
     }
-}
-
-struct Page {
-    items: Vec<(ObjectKey, v1::Item)>,
-    size: usize,
-    more: bool,
-}
-
-impl Page {
-    fn fill(&mut self, view: &CollectionView<'_>, after: &Option<ObjectKey>, namespace: &str, kind: &Kind) {
-        let start = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let wanted = view
-            .items
-            .range((start, Bound::Unbounded))
-            .filter(|(key, _)| namespace.is_empty() || key.namespace == namespace);
-        for (taken, (key, item)) in wanted.enumerate() {
-            if taken == self.size {
-                self.more = true;
-                return;
-            }
-            self.items.push((key.clone(), shown(kind, item.to_wire())));
-        }
-    }
-}
-
-fn parse_token(token: &str) -> Result<Option<ObjectKey>, Status> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let (namespace, name) =
-        token.split_once('/').ok_or_else(|| Status::invalid_argument("page_token is none that was given out"))?;
-    Ok(Some(ObjectKey::new(namespace, name)))
 }
 
 fn shown(kind: &Kind, item: v1::Item) -> v1::Item {
