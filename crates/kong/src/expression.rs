@@ -2,8 +2,6 @@
 //!
 //! One way of writing each thing, so that equal routes have equal text: a single term bare, several in parentheses.
 
-use std::fmt::Write;
-
 /// A string literal: quoted, with backslash, quote, newline, carriage return and tab escaped.
 pub fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -42,16 +40,23 @@ pub fn any(terms: impl IntoIterator<Item = String>) -> Option<String> {
     join(terms, " || ")
 }
 
+/// A router goes one step further down for each term beside another, and its stack has an end: more terms than these are
+/// joined in groups, groups of groups, and so on.
+const WIDEST: usize = 64;
+
 fn join(terms: impl IntoIterator<Item = String>, operator: &str) -> Option<String> {
-    let mut terms = terms.into_iter();
-    let first = terms.next()?;
-    let Some(second) = terms.next() else { return Some(first) };
-    let mut out = format!("({first}){operator}({second})");
-    for term in terms {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{operator}({term})");
+    let mut terms: Vec<String> = terms.into_iter().collect();
+    while terms.len() > WIDEST {
+        terms = terms.chunks(WIDEST).map(|group| side_by_side(group, operator)).collect();
     }
-    Some(out)
+    (!terms.is_empty()).then(|| side_by_side(&terms, operator))
+}
+
+fn side_by_side(terms: &[String], operator: &str) -> String {
+    match terms {
+        [only] => only.clone(),
+        terms => terms.iter().map(|term| format!("({term})")).collect::<Vec<_>>().join(operator),
+    }
 }
 
 /// A host, where a leading `*` stands for any beginning and a trailing one for any end.
@@ -82,6 +87,20 @@ mod tests {
         assert_eq!(all(["a".to_owned()]).as_deref(), Some("a"));
         assert_eq!(any(["a".to_owned(), "b".to_owned(), "c".to_owned()]).as_deref(), Some("(a) || (b) || (c)"));
         assert_eq!(all([]), None);
+    }
+
+    #[test]
+    fn many_terms_are_joined_in_groups() {
+        for count in [WIDEST, WIDEST + 1, 10_000] {
+            let joined = any((0..count).map(|n| n.to_string())).unwrap();
+            let numbers: Vec<_> = joined.split(|c: char| !c.is_ascii_digit()).filter(|text| !text.is_empty()).collect();
+            assert_eq!(numbers, (0..count).map(|n| n.to_string()).collect::<Vec<_>>(), "all are there, in order");
+            let deeper = |depth: &mut i32, c: char| {
+                *depth += i32::from(c == '(') - i32::from(c == ')');
+                Some(*depth)
+            };
+            assert!(joined.chars().scan(0, deeper).max() <= Some(3), "{count} are nested too deep");
+        }
     }
 
     #[test]
