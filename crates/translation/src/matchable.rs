@@ -22,7 +22,15 @@ pub(crate) fn problem(route: &Route) -> Option<String> {
     let paths = route.paths.iter().filter_map(|path| path.strip_prefix('~'));
     let headers = route.headers.values().flatten().filter_map(|value| value.strip_prefix("~*"));
     let mut suspicious = paths.chain(headers).filter(|text| !is_plain(text));
-    suspicious.find_map(|text| regex::Regex::new(text).err()).map(|error| error.to_string())
+    suspicious.find_map(regex_problem)
+}
+
+/// What is wrong with a regular expression, in one line.
+pub(crate) fn regex_problem(text: &str) -> Option<String> {
+    let error = regex::Regex::new(text).err()?.to_string();
+    // The other lines show the place.
+    let problem = error.lines().last().unwrap_or_default();
+    Some(problem.trim_start_matches("error: ").to_owned())
 }
 
 /// Most regular expressions only anchor a path: nothing in them can be wrong, and compiling costs.
@@ -72,6 +80,15 @@ fn schema<const N: usize>(more: [(&str, Type); N]) -> Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use silverback_kong::expression as e;
+
+    /// On the stack of a thread that tests and services have.
+    #[test]
+    fn a_route_may_have_as_many_hosts_as_an_object_holds() {
+        let hosts = (0..30_000).map(|n| e::host(&format!("a{n}.example")));
+        let route = Route { expression: e::any(hosts), ..Route::default() };
+        assert_eq!(problem(&route), None);
+    }
 
     #[test]
     fn what_the_router_cannot_compile_is_named() {

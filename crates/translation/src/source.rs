@@ -144,11 +144,41 @@ impl Notes {
     }
 
     fn push(&mut self, object: &ObjectRef, field: String, severity: Severity, reason: Reason, message: String) {
+        let message = printable(message);
         self.0.push(Diagnostic { object: object.clone(), field, severity, reason, message });
     }
+}
+
+/// What is said quotes what users wrote: none of that begins another line of a log or moves a terminal, and of much it
+/// takes the beginning.
+fn printable(message: String) -> String {
+    const LONGEST: usize = 2_000;
+    if message.len() <= LONGEST && !message.contains(char::is_control) {
+        return message;
+    }
+    message.chars().take(LONGEST).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 /// Where an annotation is, as a diagnostic's field.
 pub(crate) fn annotation_field(name: &str) -> String {
     format!("metadata.annotations[{name}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use silverback_model::ObjectKey;
+
+    #[test]
+    fn what_users_wrote_stays_in_its_line() {
+        let mut notes = Notes::default();
+        let object = ObjectRef::new("Ingress", ObjectKey::new("shop", "a"));
+        for (told, shown) in [("fine: ä", "fine: ä"), ("a\n\u{1b}[31mERROR all is lost", "a  [31mERROR all is lost")]
+        {
+            notes.error(&object, "spec", Reason::InvalidValue, told);
+            assert_eq!(notes.0.pop().map(|note| note.message).as_deref(), Some(shown));
+        }
+        notes.error(&object, "spec", Reason::InvalidValue, "ä".repeat(100_000));
+        assert_eq!(notes.0[0].message.chars().count(), 2_000);
+    }
 }

@@ -5,6 +5,7 @@ use silverback_kong::limits;
 use silverback_resources::types::ValueMatch;
 
 use super::{Invalid, unsupported};
+use crate::matchable;
 
 /// Whether values of this kind are regular expressions.
 pub(super) fn is_regex(kind: Option<&str>) -> bool {
@@ -13,11 +14,12 @@ pub(super) fn is_regex(kind: Option<&str>) -> bool {
 
 /// Checks a regular expression.
 pub(super) fn regex(field: impl Into<String>, text: &str) -> Result<(), Invalid> {
-    let Err(error) = regex::Regex::new(text) else { return Ok(()) };
-    let error = error.to_string();
-    // The others show the place.
-    let problem = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-    Err(unsupported(field, format!("{text:?} is no regular expression that Kong can read: {problem}")))
+    match matchable::regex_problem(text) {
+        None => Ok(()),
+        Some(problem) => {
+            Err(unsupported(field, format!("{text:?} is no regular expression that Kong can read: {problem}")))
+        }
+    }
 }
 
 /// Checks how headers are matched; `field` names the match.
