@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use crate::limits::{Refused, is_header_name, path_problem};
-use crate::{Healthchecks, Upstream};
+use crate::{ActiveChecks, Healthchecks, PassiveChecks, Upstream};
 
 const ALGORITHMS: [&str; 5] = ["consistent-hashing", "latency", "least-connections", "round-robin", "sticky-sessions"];
 const HASHED: [&str; 8] = ["none", "consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"];
@@ -102,66 +102,91 @@ fn healthchecks(checks: &mut Healthchecks, refused: &mut Vec<Refused>) {
     if let Some(threshold) = checks.threshold.take_if(|threshold| !(0.0..=100.0).contains(threshold)) {
         refused.push(Refused { field: "healthchecks.threshold", value: threshold.to_string(), wants: "0 to 100" });
     }
-    let mut numbers: Vec<(&'static str, &mut Option<i64>, RangeInclusive<i64>)> = Vec::new();
-    let mut statuses: Vec<&mut Option<Vec<i64>>> = Vec::new();
+    let mut bounded = Bounded::default();
     if let Some(active) = &mut checks.active {
-        one_of(refused, "healthchecks.active.type", &mut active.kind, &CHECKS, "tcp, http, https, grpc or grpcs");
-        if let Some(path) = active.http_path.take_if(|path| path_problem(path).is_some()) {
-            let wants = path_problem(&path).unwrap_or_default();
-            refused.push(Refused { field: "healthchecks.active.http_path", value: path, wants });
+        active_texts(active, refused);
+        bounded.of_active(active);
+    }
+    if let Some(passive) = &mut checks.passive {
+        one_of(refused, "healthchecks.passive.type", &mut passive.kind, &CHECKS, "tcp, http, https, grpc or grpcs");
+        bounded.of_passive(passive);
+    }
+    bounded.limit(refused);
+}
+
+fn active_texts(active: &mut ActiveChecks, refused: &mut Vec<Refused>) {
+    one_of(refused, "healthchecks.active.type", &mut active.kind, &CHECKS, "tcp, http, https, grpc or grpcs");
+    if let Some(path) = active.http_path.take_if(|path| path_problem(path).is_some()) {
+        let wants = path_problem(&path).unwrap_or_default();
+        refused.push(Refused { field: "healthchecks.active.http_path", value: path, wants });
+    }
+    if let Some(name) = active.https_sni.take_if(|name| !crate::limits::is_host_name(name)) {
+        refused.push(Refused { field: "healthchecks.active.https_sni", value: name, wants: "a host name" });
+    }
+    active.headers.retain(|name, _| {
+        let fine = is_header_name(name);
+        if !fine {
+            let wants = "names of headers of letters, digits, - and _";
+            refused.push(Refused { field: "healthchecks.active.headers", value: name.clone(), wants });
         }
-        if let Some(name) = active.https_sni.take_if(|name| !crate::limits::is_host_name(name)) {
-            refused.push(Refused { field: "healthchecks.active.https_sni", value: name, wants: "a host name" });
-        }
-        active.headers.retain(|name, _| {
-            let fine = is_header_name(name);
-            if !fine {
-                let wants = "names of headers of letters, digits, - and _";
-                refused.push(Refused { field: "healthchecks.active.headers", value: name.clone(), wants });
-            }
-            fine
-        });
-        numbers.push(("healthchecks.active.concurrency", &mut active.concurrency, 1..=2_147_483_648));
-        numbers.push(("healthchecks.active.timeout", &mut active.timeout, SECONDS));
-        if let Some(healthy) = &mut active.healthy {
+        fine
+    });
+}
+
+/// Numbers of health checks, each with what Kong takes.
+#[derive(Default)]
+struct Bounded<'a> {
+    numbers: Vec<(&'static str, &'a mut Option<i64>, RangeInclusive<i64>)>,
+    statuses: Vec<&'a mut Option<Vec<i64>>>,
+}
+
+impl<'a> Bounded<'a> {
+    fn of_active(&mut self, checks: &'a mut ActiveChecks) {
+        let numbers = &mut self.numbers;
+        numbers.push(("healthchecks.active.concurrency", &mut checks.concurrency, 1..=2_147_483_648));
+        numbers.push(("healthchecks.active.timeout", &mut checks.timeout, SECONDS));
+        if let Some(healthy) = &mut checks.healthy {
             numbers.push(("healthchecks.active.healthy.interval", &mut healthy.interval, SECONDS));
             numbers.push(("healthchecks.active.healthy.successes", &mut healthy.successes, COUNTS));
-            statuses.push(&mut healthy.http_statuses);
+            self.statuses.push(&mut healthy.http_statuses);
         }
-        if let Some(unhealthy) = &mut active.unhealthy {
+        if let Some(unhealthy) = &mut checks.unhealthy {
             numbers.push(("healthchecks.active.unhealthy.interval", &mut unhealthy.interval, SECONDS));
             numbers.push(("healthchecks.active.unhealthy.http_failures", &mut unhealthy.http_failures, COUNTS));
             numbers.push(("healthchecks.active.unhealthy.tcp_failures", &mut unhealthy.tcp_failures, COUNTS));
             numbers.push(("healthchecks.active.unhealthy.timeouts", &mut unhealthy.timeouts, COUNTS));
-            statuses.push(&mut unhealthy.http_statuses);
+            self.statuses.push(&mut unhealthy.http_statuses);
         }
     }
-    if let Some(passive) = &mut checks.passive {
-        one_of(refused, "healthchecks.passive.type", &mut passive.kind, &CHECKS, "tcp, http, https, grpc or grpcs");
-        if let Some(healthy) = &mut passive.healthy {
+
+    fn of_passive(&mut self, checks: &'a mut PassiveChecks) {
+        let numbers = &mut self.numbers;
+        if let Some(healthy) = &mut checks.healthy {
             numbers.push(("healthchecks.passive.healthy.successes", &mut healthy.successes, COUNTS));
-            statuses.push(&mut healthy.http_statuses);
+            self.statuses.push(&mut healthy.http_statuses);
         }
-        if let Some(unhealthy) = &mut passive.unhealthy {
+        if let Some(unhealthy) = &mut checks.unhealthy {
             numbers.push(("healthchecks.passive.unhealthy.http_failures", &mut unhealthy.http_failures, COUNTS));
             numbers.push(("healthchecks.passive.unhealthy.tcp_failures", &mut unhealthy.tcp_failures, COUNTS));
             numbers.push(("healthchecks.passive.unhealthy.timeouts", &mut unhealthy.timeouts, COUNTS));
-            statuses.push(&mut unhealthy.http_statuses);
+            self.statuses.push(&mut unhealthy.http_statuses);
         }
     }
-    for (field, number, range) in numbers {
-        if let Some(number) = number.take_if(|number| !range.contains(number)) {
-            refused.push(Refused { field, value: number.to_string(), wants: "a number within Kong's bounds" });
+
+    /// Takes out what Kong does not take.
+    fn limit(self, refused: &mut Vec<Refused>) {
+        for (field, number, range) in self.numbers {
+            if let Some(number) = number.take_if(|number| !range.contains(number)) {
+                let wants = "a number within Kong's bounds";
+                refused.push(Refused { field, value: number.to_string(), wants });
+            }
         }
-    }
-    for statuses in statuses.into_iter().flatten() {
-        if let Some(status) = statuses.iter().find(|status| !STATUSES.contains(status)) {
-            refused.push(Refused {
-                field: "healthchecks.http_statuses",
-                value: status.to_string(),
-                wants: "100 to 999",
-            });
-            statuses.retain(|status| STATUSES.contains(status));
+        for statuses in self.statuses.into_iter().flatten() {
+            if let Some(status) = statuses.iter().find(|status| !STATUSES.contains(status)) {
+                let field = "healthchecks.http_statuses";
+                refused.push(Refused { field, value: status.to_string(), wants: "100 to 999" });
+                statuses.retain(|status| STATUSES.contains(status));
+            }
         }
     }
 }
@@ -169,7 +194,7 @@ fn healthchecks(checks: &mut Healthchecks, refused: &mut Vec<Refused>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ActiveChecks, ActiveHealthy};
+    use crate::ActiveHealthy;
 
     fn hashed(on: &str, fallback: Option<&str>) -> Upstream {
         let fallback = fallback.map(str::to_owned);

@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 use silverback_kong::ids::{self, IdKind};
 use silverback_kong::{Collection, EntityKey, plugin_facts};
 use silverback_model::ObjectKey;
-use silverback_resources::crds::{KongCustomEntity, ParentRef};
+use silverback_resources::crds::{KongCustomEntity, KongCustomEntitySpec, ParentRef};
 
 use crate::inputs::View;
 use crate::output::Reason;
 use crate::plugins::{PluginKey, Plugins};
 use crate::product::{Made, Product};
-use crate::source::Source;
+use crate::settings::Settings;
+use crate::source::{Maker, Source};
 
 /// Types that are made from other objects.
 const MANAGED: [&str; 12] = [
@@ -47,45 +48,26 @@ pub(crate) fn product(
         return None;
     }
     let mut product = Product::default();
-    let reference = source.reference();
-    if MANAGED.contains(&spec.entity_type.as_str()) || !is_type(&spec.entity_type) {
-        let message = format!("the entity is left out: {:?} are made from other objects", spec.entity_type);
-        product.notes.error(&reference, "spec.type", Reason::InvalidValue, message);
-        return Some(product);
-    }
-    if !settings.enterprise() && plugin_facts::is_enterprise_entity(&spec.entity_type) {
-        let message = format!("the entity is left out: only Kong Enterprise has {}", spec.entity_type);
-        product.notes.error(&reference, "spec.type", Reason::UnsupportedFeature, message);
-        return Some(product);
-    }
-    if spec.entity_type == "keys" && !key_ids_agree(&spec.fields) {
-        let message = "the entity is left out: the kid in its jwk must be the kid of the key";
-        product.notes.error(&reference, "spec.fields.jwk", Reason::InvalidValue, message);
-        return Some(product);
-    }
-    let Value::Object(fields) = &spec.fields else {
-        let message = "the entity is left out: its fields are no object";
-        product.notes.error(&reference, "spec.fields", Reason::InvalidValue, message);
-        return Some(product);
-    };
     let mut makers = vec![source.maker()];
     let mut bound = Vec::new();
-    if let Some(parent) = &spec.parent_ref {
-        let Some(plugin) = parent_plugin(parent, &object.metadata.namespace) else {
-            let message = "the entity is left out: its parent is neither a KongPlugin nor a KongClusterPlugin";
-            product.notes.error(&reference, "spec.parentRef", Reason::InvalidValue, message);
-            return Some(product);
-        };
-        let Some(found) = plugins.spec(&plugin, view) else {
-            let message = format!("the entity is left out: its plugin {:?} does not exist", parent.name);
-            product.notes.error(&reference, "spec.parentRef", Reason::PluginNotFound, message);
-            return Some(product);
-        };
-        makers.extend(found.makers.iter().cloned());
-        if OF_SERVICES.contains(&spec.entity_type.as_str()) && !fields.contains_key("service") {
-            bound = services(&plugin);
+    let usable = fields(spec, settings).and_then(|fields| {
+        if let Some(parent) = &spec.parent_ref {
+            let (plugin, of_plugin) = parent_plugin(parent, &object.metadata.namespace, plugins, view)?;
+            makers.extend(of_plugin);
+            if OF_SERVICES.contains(&spec.entity_type.as_str()) && !fields.contains_key("service") {
+                bound = services(&plugin);
+            }
         }
-    }
+        Ok(fields)
+    });
+    let fields = match usable {
+        Ok(fields) => fields,
+        Err((field, reason, problem)) => {
+            let message = format!("the entity is left out: {problem}");
+            product.notes.error(&source.reference(), field, reason, message);
+            return Some(product);
+        }
+    };
     let made = |name: String, fields: &Map<String, Value>| {
         let key = EntityKey::new(Collection::Custom(spec.entity_type.as_str().into()), name);
         Made::new(key, fields, makers.iter().cloned())
@@ -96,15 +78,39 @@ pub(crate) fn product(
     }
     for service in &bound {
         let mut fields = fields.clone();
-        let reference = if settings.feature_gates.fill_ids {
-            json!({"id": ids::id(IdKind::Service, &settings.workspace, service)})
-        } else {
-            json!(service)
-        };
-        fields.insert("service".to_owned(), reference);
+        fields.insert("service".to_owned(), service_reference(service, settings));
         product.entities.push(made(format!("{name}@{service}"), &fields));
     }
     Some(product)
+}
+
+/// Why an object makes no entity: the field, the reason, and what is wrong.
+type Problem = (&'static str, Reason, String);
+
+/// The fields of the entity, where it is one that may be made by hand.
+fn fields<'a>(spec: &'a KongCustomEntitySpec, settings: &Settings) -> Result<&'a Map<String, Value>, Problem> {
+    if MANAGED.contains(&spec.entity_type.as_str()) || !is_type(&spec.entity_type) {
+        let problem = format!("{:?} are made from other objects", spec.entity_type);
+        return Err(("spec.type", Reason::InvalidValue, problem));
+    }
+    if !settings.enterprise() && plugin_facts::is_enterprise_entity(&spec.entity_type) {
+        let problem = format!("only Kong Enterprise has {}", spec.entity_type);
+        return Err(("spec.type", Reason::UnsupportedFeature, problem));
+    }
+    if spec.entity_type == "keys" && !key_ids_agree(&spec.fields) {
+        let problem = "the kid in its jwk must be the kid of the key".to_owned();
+        return Err(("spec.fields.jwk", Reason::InvalidValue, problem));
+    }
+    let none = || ("spec.fields", Reason::InvalidValue, "its fields are no object".to_owned());
+    spec.fields.as_object().ok_or_else(none)
+}
+
+fn service_reference(service: &str, settings: &Settings) -> Value {
+    if settings.feature_gates.fill_ids {
+        json!({"id": ids::id(IdKind::Service, &settings.workspace, service)})
+    } else {
+        json!(service)
+    }
 }
 
 /// Whether this can be the name of a list in the declarative format.
@@ -119,16 +125,30 @@ fn key_ids_agree(fields: &Value) -> bool {
     jwk.get("kid") == fields.get("kid")
 }
 
-fn parent_plugin(parent: &ParentRef, namespace: &str) -> Option<PluginKey> {
-    if parent.group.as_deref().is_some_and(|group| group != "configuration.konghq.com") {
-        return None;
-    }
-    match parent.kind.as_deref() {
+/// The plugin that an entity belongs to, and what that was made from.
+fn parent_plugin(
+    parent: &ParentRef,
+    namespace: &str,
+    plugins: &Plugins,
+    view: &View<'_>,
+) -> Result<(PluginKey, Vec<Maker>), Problem> {
+    let ours = parent.group.as_deref().is_none_or(|group| group == "configuration.konghq.com");
+    let key = match parent.kind.as_deref().filter(|_| ours) {
         // A plugin of another namespace cannot be named: whoever owns it has not agreed.
         Some("KongPlugin") if parent.namespace.as_deref().is_none_or(|named| named == namespace) => {
-            Some(PluginKey::Namespaced(ObjectKey::new(namespace, parent.name.clone())))
+            PluginKey::Namespaced(ObjectKey::new(namespace, parent.name.clone()))
         }
-        Some("KongClusterPlugin") => Some(PluginKey::cluster(&parent.name, namespace)),
-        _ => None,
+        Some("KongClusterPlugin") => PluginKey::cluster(&parent.name, namespace),
+        _ => {
+            let problem = "its parent is neither a KongPlugin nor a KongClusterPlugin".to_owned();
+            return Err(("spec.parentRef", Reason::InvalidValue, problem));
+        }
+    };
+    match plugins.spec(&key, view) {
+        Some(found) => Ok((key, found.makers.clone())),
+        None => {
+            let problem = format!("its plugin {:?} does not exist", parent.name);
+            Err(("spec.parentRef", Reason::PluginNotFound, problem))
+        }
     }
 }
