@@ -64,7 +64,10 @@ impl Configs {
         if let Some(held) = &self.accepted {
             if !rules::may_follow(&held.inputs, &commit.inputs) {
                 self.refused.inc();
-                tracing::info!(generation = %commit.generation, "this translator has not seen all that the last configuration was made from; waiting for it");
+                tracing::info!(
+                    generation = %commit.generation,
+                    "this translator has not seen all that the last configuration was made from; waiting for it"
+                );
                 return None;
             }
             if !rules::agree(held, &commit) {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use silverback_cluster::ClusterArgs;
-use silverback_gateway::Connector;
+use silverback_gateway::{Connector, Endpoint};
 use silverback_lease::{Elector, LeaseName, Naming, Trouble};
 use silverback_proto::v1::gateways_server::GatewaysServer;
 use silverback_service::grpc::GrpcServer;
@@ -66,63 +66,37 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
     context.hops.may_listen("--pusher-bind-address", args.pusher_bind_address)?;
     let tls = context.hops.client("--translator-url", &args.translators.translator_url)?;
     let timing = args.election.timing()?;
-    let (connectors_tx, connectors) = watch::channel(Connector::new(args.client_settings()?)?);
+    let connectors = connectors(&args)?;
     let static_endpoints = args.gateways.static_endpoints()?;
     let elects = args.election.is_on(args.gateways.kong_admin_svc.is_some(), &static_endpoints);
-    let client = if elects || args.gateways.kong_admin_svc.is_some() {
-        let why = if elects { "an election needs the API server" } else { "--kong-admin-svc needs the API server" };
-        Some(cluster.connect().await.context(why)?.client)
-    } else {
-        None
-    };
+    let client = api_server(&cluster, &args.gateways, elects).await?;
 
+    let metrics = metrics::Metrics::register(&context.metrics);
     let (desired_tx, desired) = watch::channel::<Option<Arc<Desired>>>(None);
     let (pushed_tx, pushed) = watch::channel(None);
     let identity =
         args.election.election_identity.clone().unwrap_or_else(|| silverback_lease::name::identity(&hostname()));
     let election = match client.clone().filter(|_| elects) {
         Some(client) => {
-            let settings =
-                silverback_lease::Settings { lease: lease_name(&args.election)?, identity: identity.clone(), timing };
-            tracing::info!(lease = %settings.lease, identity, "electing who pushes");
-            let lease = settings.lease.clone();
-            let (elector, handle) = Elector::new(client, settings, pushed);
-            tokio::spawn(elector.run());
-            Some(Election { lease, handle })
+            let lease = lease_name(&args.election)?;
+            let settings = silverback_lease::Settings { lease, identity: identity.clone(), timing };
+            Some(elect(client, settings, pushed, &metrics, &context))
         }
         None => {
             tracing::info!("no election: this replica always pushes");
+            metrics.lead_always();
             None
         }
     };
     let handle = election.as_ref().map(|election| election.handle.clone());
-    let lead = match &handle {
-        Some(handle) => Lead::of(handle.clone(), desired.clone()),
-        None => Lead::always(),
-    };
+    let lead = handle.clone().map_or_else(Lead::always, |handle| Lead::of(handle, desired.clone()));
 
-    if args.gateways.reads_files() {
-        let args = args.clone();
-        tokio::spawn(reload::run(reload::EVERY, move || args.client_settings(), connectors_tx));
-    }
-    let (endpoints_tx, endpoints) = watch::channel(static_endpoints);
-    if let (Some(service), Some(client)) = (args.gateways.kong_admin_svc.clone(), client.clone()) {
-        let names = args.gateways.kong_admin_svc_port_names.clone();
-        tokio::spawn(discover::run(client, service, names, endpoints_tx, context.readiness.clone()));
-    }
-    let metrics = metrics::Metrics::register(&context.metrics);
-    match &handle {
-        Some(handle) => {
-            tokio::spawn(metrics.clone().watch_election(handle.clone()));
-            tokio::spawn(show_trouble(handle.trouble(), context.readiness.clone()));
-        }
-        None => metrics.lead_always(),
-    }
     let (reports_tx, reports) = watch::channel(fleet::Reports::new());
     let beside = election.as_ref().zip(client.clone()).map(|(election, client)| (election.lease.clone(), client));
     let found = isolation::start(&args.isolation, beside, &lead, desired, reports.clone(), &context.metrics);
     let (targets_tx, targets) = watch::channel(None);
     tokio::spawn(fleet::aim(found.plans, lead.epoch.clone(), targets_tx, pushed_tx, metrics.clone()));
+    let endpoints = endpoints(client, &args.gateways, static_endpoints, &context.readiness);
     let fleet = fleet::Fleet {
         connectors,
         rules: args.gateways.rules(),
@@ -158,6 +132,62 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
     };
     tokio::try_join!(served, followed, pushed)?;
     Ok(())
+}
+
+/// How to speak to gateways, read anew when files change.
+fn connectors(args: &PusherArgs) -> anyhow::Result<watch::Receiver<Connector>> {
+    let (connectors_tx, connectors) = watch::channel(Connector::new(args.client_settings()?)?);
+    if args.gateways.reads_files() {
+        let args = args.clone();
+        tokio::spawn(reload::run(reload::EVERY, move || args.client_settings(), connectors_tx));
+    }
+    Ok(connectors)
+}
+
+/// The API server, where anything is asked of it.
+async fn api_server(
+    cluster: &ClusterArgs,
+    gateways: &GatewayArgs,
+    elects: bool,
+) -> anyhow::Result<Option<kube::Client>> {
+    let why = match &gateways.kong_admin_svc {
+        _ if elects => "an election needs the API server",
+        Some(_) => "--kong-admin-svc needs the API server",
+        None => return Ok(None),
+    };
+    Ok(Some(cluster.connect().await.context(why)?.client))
+}
+
+/// Takes part in the election until it is let go.
+fn elect(
+    client: kube::Client,
+    settings: silverback_lease::Settings,
+    pushed: watch::Receiver<Option<String>>,
+    metrics: &metrics::Metrics,
+    context: &Context,
+) -> Election {
+    tracing::info!(lease = %settings.lease, identity = settings.identity, "electing who pushes");
+    let lease = settings.lease.clone();
+    let (elector, handle) = Elector::new(client, settings, pushed);
+    tokio::spawn(elector.run());
+    tokio::spawn(metrics.clone().watch_election(handle.clone()));
+    tokio::spawn(show_trouble(handle.trouble(), context.readiness.clone()));
+    Election { lease, handle }
+}
+
+/// The gateways there are: those that are named, else those behind the admin Service.
+fn endpoints(
+    client: Option<kube::Client>,
+    gateways: &GatewayArgs,
+    named: Vec<Endpoint>,
+    readiness: &Readiness,
+) -> watch::Receiver<Vec<Endpoint>> {
+    let (endpoints_tx, endpoints) = watch::channel(named);
+    if let (Some(service), Some(client)) = (gateways.kong_admin_svc.clone(), client) {
+        let ports = gateways.kong_admin_svc_port_names.clone();
+        tokio::spawn(discover::run(client, service, ports, endpoints_tx, readiness.clone()));
+    }
+    endpoints
 }
 
 /// Registers all that a pusher counts, to be described: nothing is counted there.

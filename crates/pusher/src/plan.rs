@@ -186,7 +186,10 @@ impl Planner {
         self.offer();
         if self.wanted.is_empty() {
             let body = body(&recalled.config, None);
-            tracing::info!(generation = %recalled.commit.generation, accepted = %recalled.at, bytes = body.len(), "gateways without a configuration get the last good one");
+            tracing::info!(
+                generation = %recalled.commit.generation, accepted = %recalled.at, bytes = body.len(),
+                "gateways without a configuration get the last good one"
+            );
             let commit = recalled.commit.clone();
             self.ends.plans.send_replace(Some(Arc::new(Plan {
                 commit,
