@@ -3,29 +3,37 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// The longest duration that is taken, so that adding up a few of them fits any clock.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3_600);
+
 /// Reads a duration as Go writes it: `300ms`, `1m30s`, `2h`.
 ///
 /// # Errors
-/// When it is not one, or negative.
+/// When it is not one, negative, or longer than a year.
 pub fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
     let duration: jiff::SignedDuration =
         text.parse().map_err(|_| "a duration such as 500ms, 10s or 1m30s is expected".to_owned())?;
-    Duration::try_from(duration).map_err(|_| "a duration cannot be negative".to_owned())
+    let duration = Duration::try_from(duration).map_err(|_| "a duration cannot be negative".to_owned())?;
+    bounded(duration)
 }
 
 /// Reads seconds, possibly with a fraction.
 ///
 /// # Errors
-/// When it is not a positive number.
+/// When it is not a positive number, or more than a year.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "a number of seconds is expected".to_owned())?;
     match Duration::try_from_secs_f64(number) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(duration) if !duration.is_zero() => bounded(duration),
         _ => Err("a number of seconds above 0 is expected".to_owned()),
     }
+}
+
+fn bounded(duration: Duration) -> Result<Duration, String> {
+    if duration <= LONGEST { Ok(duration) } else { Err("no more than a year is expected".to_owned()) }
 }
 
 /// Names an object with a namespace.
@@ -98,6 +106,8 @@ mod tests {
         assert_eq!(duration("0"), Ok(Duration::ZERO));
         assert!(duration("-1s").is_err());
         assert!(duration("soon").is_err());
+        assert!(duration("8760h").is_ok() && duration("9000h").is_err());
+        assert!(seconds("0.5").is_ok() && seconds("1e18").is_err());
     }
 
     #[test]
