@@ -42,8 +42,12 @@ impl Following {
     pub fn register(metrics: &Metrics, service: &str) -> Self {
         let this = Self::default();
         let name = |what| format!("silverback_{service}_stream_{what}");
-        metrics.register(&name("losses"), "streams that ended, and looks at servers that led to none: `unresolved`, `nobody`, `unreachable`, `ended`, `behind`; \
-             anything else broke a rule of streaming and is a defect", this.losses.clone());
+        metrics.register(
+            &name("losses"),
+            "streams that ended, and looks at servers that led to none: `unresolved`, `nobody`, `unreachable`, \
+             `ended`, `behind`; anything else broke a rule of streaming and is a defect",
+            this.losses.clone(),
+        );
         metrics.register(
             &name("views"),
             "collections received when a stream began: whole, or what differs from what was held",

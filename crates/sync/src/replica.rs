@@ -72,7 +72,8 @@ pub enum Desync {
     },
     /// What was received is not what the server says it sent.
     #[error(
-        "{collection} does not add up (server says {said_count} with digest {said_digest}, here are {got_count} with {got_digest}); it is asked for again, whole"
+        "{collection} does not add up (server says {said_count} with digest {said_digest}, here are {got_count} with \
+         {got_digest}); it is asked for again, whole"
     )]
     Mismatch {
         /// Of which collection.
