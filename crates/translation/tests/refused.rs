@@ -162,6 +162,12 @@ fn routes() -> Vec<Row> {
             "\"redirect\"",
             "",
         ),
+        row(
+            "a redirect to what is no host",
+            http_route(json!({"filters": [{"type": "RequestRedirect", "requestRedirect": {"hostname": "/a.test"}}]})),
+            "/a.test",
+            "hostname",
+        ),
         row("a weight", weighty(), "70000", ""),
         row("a method", http_route(json!({"matches": [{"method": "GET/"}]})), "[\"GET/\"]", ""),
         row("a stream that is to be redirected", [stream()], "\"https\"", "force-ssl"),

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
-use silverback_kong::Plugin;
+use silverback_kong::{Plugin, limits};
 use silverback_resources::types::Redirect;
 
 use super::filters::Place;
@@ -61,6 +62,9 @@ pub(super) fn redirect(redirect: &Redirect, place: &Place<'_>) -> Result<Redirec
     if redirect.scheme.as_deref().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
         return Err(("scheme".into(), "http or https is expected".into()));
     }
+    if let Some(host) = redirect.hostname.as_deref().filter(|host| !is_host(host)) {
+        return Err(("hostname".into(), format!("{host:?} is no name of a host")));
+    }
     let path = new_path(redirect, place.path)?;
     if !place.settings.feature_gates.support_redirect_plugin {
         return Ok(by_header(status, beforehand(redirect, place.path)));
@@ -85,6 +89,11 @@ pub(super) fn redirect(redirect: &Redirect, place: &Place<'_>) -> Result<Redirec
         Some((origin, _, true)) if exact.is_some() => by_header(status, origin + exact.unwrap_or_default()),
         _ => Redirected { plugin: lua::plugin(program(status, redirect, &path, place.front)), location: None },
     })
+}
+
+/// Whether this is a host and nothing else; empty, it is that of the request.
+fn is_host(host: &str) -> bool {
+    host.is_empty() || limits::is_host_name(host) || host.parse::<Ipv4Addr>().is_ok()
 }
 
 fn new_path<'a>(redirect: &'a Redirect, matched: &'a Path) -> Result<NewPath<'a>, (String, String)> {
