@@ -11,6 +11,7 @@ use std::sync::Arc;
 use silverback_kong::{Plugin, Route, Service, names};
 use silverback_model::ObjectKey;
 
+use crate::kinds::gateway_api::Stake;
 use crate::rank::Rank;
 use crate::routed::Routed;
 use crate::source::{Maker, Notes};
@@ -100,6 +101,8 @@ pub(crate) struct RouteClaim {
     pub plugins: Arc<[PluginRef]>,
     /// Its place among routes of equal priority, where that decides its own.
     pub rank: Option<Rank>,
+    /// The matches it was made of, where others may stand in their way.
+    pub stakes: Arc<[Stake]>,
 }
 
 impl RouteClaim {

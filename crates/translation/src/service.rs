@@ -432,7 +432,12 @@ pub(crate) fn product(
             if route.tags.is_empty() {
                 route.tags = claimed.claim.parent_tags.to_vec();
             }
-            route.priority = ranks.of.get(&route.name).copied().or(route.priority);
+            if let Some(priority) = ranks.of.get(&route.name) {
+                match route.expression {
+                    Some(_) => route.priority = Some(*priority),
+                    None => route.regex_priority = i64::try_from(*priority).ok(),
+                }
+            }
             notes.merge(crowded(object, &route.name, ranks));
             if closed.routes.contains(&route.name) {
                 // In the place of all others: what redirects or answers by itself would do so first.

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use silverback_isolation::Feedback;
+use silverback_kong::ids::{self, IdKind};
 use silverback_model::{Digest, canonical};
 
 /// How the gateways match routes.
@@ -243,6 +244,11 @@ impl Settings {
     /// Whether routes are expressions.
     pub fn expressions(&self) -> bool {
         self.router_flavor == RouterFlavor::Expressions
+    }
+
+    /// The id of what has a name, unless the gateways are to choose it.
+    pub(crate) fn id(&self, kind: IdKind, name: &str) -> Option<String> {
+        self.feature_gates.fill_ids.then(|| ids::id(kind, &self.workspace, name))
     }
 
     /// Whether what a plugin is bound to goes live without it where it cannot be had.

@@ -1,11 +1,14 @@
 //! What objects claim. Routes of HTTP and of gRPC are translated as if they were alone at first; who stands in another's
-//! way is asked only at listeners that have routes of gRPC, and only who lost is translated again.
+//! way is asked only at listeners that have routes of gRPC, and only who lost is translated again. What keeps their matches
+//! in order is added at last.
 
 use std::collections::BTreeMap;
 
 use silverback_incremental::{Ctx, Derived, Graph, Index};
+use silverback_kong::ids::IdKind;
 
 use super::Scope;
+use super::precedence::Needs;
 use crate::claimant::{Claimant, ClaimantKey, ClaimantKind};
 use crate::claims::Claims;
 use crate::inputs::View;
@@ -64,15 +67,24 @@ impl Contested {
 pub(super) fn add(graph: &mut Graph, scope: &Scope) -> Derived<ClaimantKey, Claims> {
     let contested = Contested::add(graph, scope);
     let at = scope.clone();
+    let settled = move |ctx: &Ctx<'_>, key: &ClaimantKey, draft: &Claims| {
+        let lost = contested.lost(ctx, key);
+        if lost.is_empty() {
+            return Some(draft.clone());
+        }
+        ctx.get(&at.inputs.claimants, key)?.claims(&View { lost, ..at.view(ctx) })
+    };
+    let needs = Needs::add(graph, scope, &contested.drafts, settled.clone());
+    let at = scope.clone();
     graph.derive("claims", &scope.inputs.claimants, move |ctx, key: &ClaimantKey, claimant: &Claimant| {
         if !key.kind.is_contested() {
             return claimant.claims(&at.view(ctx));
         }
         let draft = ctx.get(&contested.drafts, key)?;
-        let lost = contested.lost(ctx, key);
-        if lost.is_empty() {
-            return Some((*draft).clone());
+        let mut claims = settled(ctx, key, &draft)?;
+        for need in needs.of(ctx, key) {
+            gateway_api::fulfil(&mut claims, &need, |name| at.settings.now().id(IdKind::Route, name));
         }
-        claimant.claims(&View { lost, ..at.view(ctx) })
+        Some(claims)
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! gateways ─ listening   (classes, listener sets, namespaces)
-//! claimants ─ drafts ─ contests            (HTTPRoutes and GRPCRoutes, listening)
+//! claimants ─ drafts ─ contests ─ order of matches   (HTTPRoutes and GRPCRoutes, listening)
 //! claimants ─ claims ┬─ by service ─ plans ┬─ bindings ─ services  (claims, plans, certificates, closed bindings)
 //!                    │                     └─ by host ─ upstreams  (plans, endpoints)
 //!                    ├─ by server name ─ owners ─ certificates     (Secrets, plans)
@@ -21,6 +21,7 @@ mod claims;
 mod consumers;
 mod others;
 mod plugins;
+mod precedence;
 mod ranks;
 mod statuses;
 

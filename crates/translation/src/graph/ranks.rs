@@ -32,6 +32,8 @@ pub(super) fn add(
         let all = members.iter().flat_map(|claims| ranked(claims)).filter(|(_, rank)| rank.class == *class);
         let mut seniorities: Vec<Seniority> = all.map(|(_, rank)| rank.seniority.clone()).collect();
         seniorities.sort_unstable();
+        // A match may have several routes.
+        seniorities.dedup();
         Some(seniorities)
     });
     let by_service = graph.index("claims of ranked services", &claims, |_, claims: &Claims| {

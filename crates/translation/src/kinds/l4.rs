@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use silverback_kong::ids::{self, IdKind};
+use silverback_kong::ids::IdKind;
 use silverback_kong::{Destination, Route, Service, expression as e, names};
 use silverback_model::ObjectKey;
 use silverback_resources::crds::{L4Backend, TCPIngress, UDPIngress};
@@ -104,7 +104,7 @@ impl<'a> Translation<'a> {
         let mut notes = Notes::default();
         annotations::apply_streams(&self.source, self.view.settings.expressions(), &mut route, &mut notes);
         self.notes.merge(notes);
-        let claim = RouteClaim { route, plugins: self.plugins.clone(), rank: None };
+        let claim = RouteClaim { route, plugins: self.plugins.clone(), rank: None, stakes: [].into() };
         self.service(at, &backend.service_name, service_port).routes.push(claim);
     }
 
@@ -133,8 +133,7 @@ impl<'a> Translation<'a> {
     }
 
     fn id(&self, kind: IdKind, name: &str) -> Option<String> {
-        let settings = &self.view.settings;
-        settings.feature_gates.fill_ids.then(|| ids::id(kind, &settings.workspace, name))
+        self.view.settings.id(kind, name)
     }
 
     fn claims(self) -> Claims {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::hosts::domains;
 use super::listening::ListenerKey;
 use crate::claimant::{ClaimantKey, ClaimantKind};
 use crate::claims::Claims;
@@ -59,11 +60,6 @@ struct Taken<'a> {
     hosts: HashMap<String, &'a ClaimantKey>,
     /// By each domain that something is below of.
     below: HashMap<String, &'a ClaimantKey>,
-}
-
-/// The domains that a host is below of, the nearest first: of `a.b.c` and of `*.b.c` they are `b.c` and `c`.
-fn domains(host: &str) -> impl Iterator<Item = &str> {
-    host.match_indices('.').map(|(at, _)| &host[at + 1..])
 }
 
 impl<'a> Taken<'a> {

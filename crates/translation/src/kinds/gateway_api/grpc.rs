@@ -171,7 +171,7 @@ impl Translation<'_> {
     fn claim(&self, mut route: Route, filtered: &Filtered, rank: Option<Rank>) -> RouteClaim {
         route.plugins.clone_from(&filtered.plugins);
         let named: Vec<_> = filtered.named.iter().map(|(_, named)| named.clone()).collect();
-        RouteClaim { route, plugins: self.scope.plugins(&named), rank }
+        RouteClaim { route, plugins: self.scope.plugins(&named), rank, stakes: [].into() }
     }
 
     fn traditional_route(

@@ -13,6 +13,7 @@ mod http;
 mod listening;
 mod lua;
 mod paths;
+mod precedence;
 mod readable;
 mod redirect;
 mod references;
@@ -21,7 +22,7 @@ mod streams;
 
 use std::sync::Arc;
 
-use silverback_kong::ids::{self, IdKind};
+use silverback_kong::ids::IdKind;
 use silverback_kong::tags;
 use silverback_model::ObjectKey;
 use silverback_resources::types::{BackendTarget, ValueMatch};
@@ -38,10 +39,12 @@ pub(crate) use attachment::{is_kind, kinds_of};
 pub(crate) use contest::{Lost, Stand, lost};
 pub(crate) use gateway::{certificate, claims as gateway_claims, set_claims};
 pub(crate) use grpc::claims as grpc_claims;
+pub(crate) use hosts::covering;
 pub(crate) use http::claims as http_claims;
 pub(crate) use listening::{
     Entry, ListenerKey, Listening, Owner, SetKey, ends_tls, lets_in_anybody, listening, validation,
 };
+pub(crate) use precedence::{Contender, Contenders, Need, Stake, contenders, fulfil, needs, unarmed_matter};
 pub(crate) use references::{authorities, no_client_certificate};
 pub(crate) use streams::{tcp_claims, tls_claims, udp_claims};
 
@@ -72,8 +75,7 @@ impl Scope<'_> {
     }
 
     fn id(&self, kind: IdKind, name: &str) -> Option<String> {
-        let settings = &self.view.settings;
-        settings.feature_gates.fill_ids.then(|| ids::id(kind, &settings.workspace, name))
+        self.view.settings.id(kind, name)
     }
 
     /// The plugins that the annotation names, and more.

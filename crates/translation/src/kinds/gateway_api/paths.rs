@@ -6,8 +6,8 @@ use silverback_kong::{expression as e, paths};
 use silverback_resources::types::PathMatch;
 
 /// How a path is matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Path {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Path {
     /// Any path: none was given.
     Any,
     /// The very path.
@@ -55,15 +55,6 @@ impl Path {
         matches!(self, Self::Any | Self::Prefix(_))
     }
 
-    /// Whether it is the very path that another is the prefix of: then both are regular expressions of equal length to
-    /// Kong's traditional router.
-    pub(super) fn is_contested_by(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Exact(path), Self::Prefix(prefix)) => path.trim_end_matches('/') == prefix.trim_end_matches('/'),
-            _ => false,
-        }
-    }
-
     /// The paths of a traditional route.
     pub(super) fn traditional(&self) -> Vec<String> {
         match self {
@@ -85,6 +76,18 @@ impl Path {
             Self::Prefix(text) => {
                 let text = quoted(text.trim_end_matches('/'));
                 vec![format!("~{text}$"), format!("~{text}(/.*)")]
+            }
+            _ => self.traditional(),
+        }
+    }
+
+    /// The same, as regular expressions alone that take as much of a path as the plain ones would.
+    pub(super) fn traditional_regexes(&self) -> Vec<String> {
+        match self {
+            Self::Any | Self::Prefix(_) if self.is_root() => vec!["~/".into()],
+            Self::Prefix(text) => {
+                let text = quoted(text.trim_end_matches('/'));
+                vec![format!("~{text}$"), format!("~{text}/")]
             }
             _ => self.traditional(),
         }
@@ -201,5 +204,13 @@ mod tests {
         assert_eq!(prefix("/a").rewritten("/b/"), "/b$(uri_captures[1])");
         assert_eq!(prefix("/a").rewritten("/"), "$(uri_captures[1] == nil and \"/\" or uri_captures[1])");
         assert_eq!(prefix("/").traditional_captured(), ["~/$", "~/(.*)"]);
+    }
+
+    #[test]
+    fn any_path_can_be_a_regular_expression() {
+        assert_eq!(prefix("/a.b/").traditional_regexes(), [r"~/a\.b$", r"~/a\.b/"]);
+        assert_eq!(prefix("/").traditional_regexes(), ["~/"]);
+        assert_eq!(Path::Any.traditional_regexes(), ["~/"]);
+        assert_eq!(Path::Exact("/a".into()).traditional_regexes(), ["~/a$"]);
     }
 }

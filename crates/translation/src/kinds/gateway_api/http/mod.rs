@@ -1,7 +1,6 @@
 //! HTTPRoute: rules that go to equal backends in the same way share a service.
 
 mod expressions;
-mod order;
 mod rule;
 mod traditional;
 
@@ -22,7 +21,6 @@ use crate::inputs::View;
 use crate::rank::Rank;
 use crate::routed::{Findings, Speech};
 use crate::source::Source;
-use order::Order;
 use rule::{Matched, Rule, Serving};
 
 const KIND: &str = "httproute";
@@ -40,11 +38,8 @@ pub(crate) fn claims(object: &HTTPRoute, view: &View<'_>) -> Option<Claims> {
         matching.note_unused(&scope.source, &mut findings.notes);
     }
     let protocols = attachment.protocols(&PROTOCOLS);
-    let mut translation = Translation { scope, attachment, matching, protocols, findings, order: Order::default() };
+    let mut translation = Translation { scope, attachment, matching, protocols, findings };
     let rules = translation.rules(&object.spec.rules);
-    if !translation.scope.view.settings.expressions() {
-        translation.put_in_order(&rules);
-    }
     let groups = translation.groups(&rules);
     let services: Vec<_> = groups.into_iter().map(|group| Arc::new(translation.service(&group))).collect();
     if translation.attachment.counts {
@@ -60,8 +55,6 @@ struct Translation<'a> {
     matching: Matching,
     protocols: Vec<String>,
     findings: Findings,
-    /// Where paths have their place in the traditional flavour.
-    order: Order,
 }
 
 /// Rules that lead to the same backends.
@@ -195,6 +188,6 @@ impl Translation<'_> {
             plugin.tags.clone_from(&route.tags);
         }
         let named: Vec<_> = matched.filtered.named.iter().map(|(_, named)| named.clone()).collect();
-        RouteClaim { route, plugins: self.scope.plugins(&named), rank }
+        RouteClaim { route, plugins: self.scope.plugins(&named), rank, stakes: [].into() }
     }
 }

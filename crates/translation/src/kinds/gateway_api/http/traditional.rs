@@ -3,49 +3,59 @@
 use std::collections::BTreeMap;
 
 use super::super::filters;
-use super::order::{self, Order};
+use super::super::paths::Path;
+use super::super::precedence::Stake;
 use super::rule::{Matched, Rule};
 use super::{Group, Translation};
 use crate::annotations::route as annotations;
 use crate::claims::RouteClaim;
-use crate::output::Reason;
+use crate::rank::Seniority;
 use crate::source::Notes;
 use silverback_resources::types::HttpRule;
 
 impl Matched<'_> {
     /// Equal for matches that can share a route.
-    fn key(&self, rule: &Rule<'_>, order: &Order) -> impl Ord + use<> {
+    fn key(&self, rule: &Rule<'_>) -> impl Ord + use<> {
         let headers: Vec<_> =
             self.headers().into_iter().map(|(name, it)| (name, it.kind.clone(), it.value.clone())).collect();
         let method = self.given.and_then(|it| it.method.clone());
-        // What matches nothing in particular, or depends on its path, stays by itself, and so does what has a place.
-        let alone = self.given.is_none() || filters::depend_on_path(&rule.filters) || order.is_overshadowed(self);
+        // What matches nothing in particular, or depends on its path, stays by itself.
+        let alone = self.path == Path::Any || filters::depend_on_path(&rule.filters);
         (format!("{:?}", rule.filters), method, headers, alone.then_some((self.rule_at, self.at)))
+    }
+
+    /// What comes first by the specification, from the highest bit: an exact path or else a regular expression (2 bits),
+    /// the path's length (10), a method, number of headers (4). The last 10 are left for the rank.
+    fn class(&self) -> u64 {
+        let kind = match self.path {
+            Path::Exact(_) => 2,
+            Path::Regex(_) => 1,
+            Path::Any | Path::Prefix(_) => 0,
+        };
+        let length = self.path.text().len().saturating_sub(1).min(0x3ff) as u64;
+        let method = u64::from(self.given.is_some_and(|it| it.method.is_some()));
+        let headers = self.headers().len().min(0xf) as u64;
+        kind << 25 | length << 15 | method << 14 | headers << 10
     }
 }
 
 impl Translation<'_> {
-    /// Notes where paths have their place, and tells of matches that Kong tries too late.
-    pub(super) fn put_in_order(&mut self, rules: &[Rule<'_>]) {
-        let matches: Vec<&Matched<'_>> = rules.iter().flat_map(|rule| &rule.matches).collect();
-        self.order = Order::of(matches.iter().copied());
-        let place = |it: &Matched<'_>| format!("spec.rules[{}].matches[{}]", it.rule_at, it.at);
-        for (late, early) in order::tried_too_late(&matches) {
-            let message = format!(
-                "requests that {} matches too go there first: Kong tries what matches by more things before longer paths; \
-                 use --router-flavor expressions",
-                place(early)
-            );
-            let object = self.scope.source.reference();
-            self.findings.notes.warn(&object, place(late), Reason::UnsupportedFeature, message);
-        }
+    fn stake(&self, matched: &Matched<'_>, captured: bool) -> Stake {
+        let meta = self.scope.source.meta;
+        let seniority = Seniority {
+            created: meta.creation_timestamp.clone(),
+            object: meta.key(),
+            place: (matched.rule_at, matched.at, 0),
+        };
+        let (path, class) = (matched.path.clone(), matched.class());
+        Stake { path, captured, regex: captured, class, most: 0x3ff, seniority }
     }
 
     pub(super) fn traditional_routes(&mut self, group: &Group<'_, '_>) -> Vec<RouteClaim> {
         let mut routes = BTreeMap::new();
         for rule in &group.rules {
             for matched in &rule.matches {
-                let shared: &mut Vec<&Matched<'_>> = routes.entry(matched.key(rule, &self.order)).or_default();
+                let shared: &mut Vec<&Matched<'_>> = routes.entry(matched.key(rule)).or_default();
                 shared.push(matched);
             }
         }
@@ -65,13 +75,9 @@ impl Translation<'_> {
         let mut route = self.bare_route(self.route_name(first, None), &rules);
         route.hosts = self.attachment.hostnames.clone();
         for matched in shared {
-            // What is captured is of no account where nothing is rewritten.
-            let captured = first.captured || self.order.is_overshadowed(matched);
-            let paths = if captured { matched.path.traditional_captured() } else { matched.path.traditional() };
+            let paths = if first.captured { matched.path.traditional_captured() } else { matched.path.traditional() };
             route.paths.extend(paths);
         }
-        // Kong's default is 0; an annotation may say otherwise still.
-        route.regex_priority = shared.iter().filter_map(|matched| self.order.regex_priority(matched)).max();
         route.methods = first.given.and_then(|it| it.method.clone()).into_iter().collect();
         for header in first.headers().into_values() {
             let value = match header.kind.as_deref() {
@@ -84,6 +90,7 @@ impl Translation<'_> {
             route.strip_path = None;
         }
         let mut claim = self.claim(route, first, None);
+        claim.stakes = shared.iter().map(|matched| self.stake(matched, first.captured)).collect();
         let mut notes = Notes::default();
         annotations::apply_traditional(&self.scope.source, self.matching.clone(), &mut claim.route, &mut notes);
         self.findings.notes.merge(notes);
