@@ -10,6 +10,7 @@ use super::affinity::affinity;
 use super::attachment::Attachment;
 use super::filters::{self, Filtered, Place};
 use super::paths::{Path, quoted};
+use super::precedence::Stake;
 use super::readable::{self, is_regex};
 use super::redirect::Front;
 use super::{Invalid, Scope, distinct, unsupported};
@@ -201,7 +202,17 @@ impl Translation<'_> {
         }
         let mut notes = Notes::default();
         annotations::apply_traditional(&self.scope.source, self.matching.clone(), &mut route, &mut notes);
-        (self.claim(route, filtered, None), notes)
+        let mut claim = self.claim(route, filtered, None);
+        claim.stakes = [self.stake(rule_at, at, given)].into();
+        (claim, notes)
+    }
+
+    fn stake(&self, rule_at: usize, at: usize, given: Option<&GrpcMatch>) -> Stake {
+        let meta = self.scope.source.meta;
+        let (created, object) = (meta.creation_timestamp.clone(), meta.key());
+        let seniority = Seniority { created, object, place: (rule_at, at, 0) };
+        let path = given.and_then(|it| it.method.as_ref()).map_or(Path::Any, reach);
+        Stake { path, captured: false, regex: true, class: traditional_class(given), most: 0xff, seniority }
     }
 
     fn expression_route(
@@ -268,6 +279,15 @@ fn traditional_path(method: &GrpcMethod) -> String {
     }
 }
 
+/// What a traditional route matches by its path.
+fn reach(method: &GrpcMethod) -> Path {
+    match (given(method.service.as_ref()), given(method.method.as_ref())) {
+        (Some(service), Some(name)) if !is_regex(method.kind.as_deref()) => Path::Exact(format!("/{service}/{name}")),
+        (Some(service), None) if !is_regex(method.kind.as_deref()) => Path::Prefix(format!("/{service}")),
+        _ => Path::Regex(traditional_path(method).trim_start_matches('~').to_owned()),
+    }
+}
+
 fn expression_path(method: &GrpcMethod) -> String {
     let (service, name) = (given(method.service.as_ref()), given(method.method.as_ref()));
     if is_regex(method.kind.as_deref()) {
@@ -282,19 +302,29 @@ fn expression_path(method: &GrpcMethod) -> String {
     }
 }
 
+/// Lengths of service and method, and number of headers.
+fn lengths(matched: Option<&GrpcMatch>) -> [usize; 3] {
+    let length = |text: Option<&String>| given(text).map_or(0, str::len);
+    let method = matched.and_then(|it| it.method.as_ref());
+    let (service, name) = (method.and_then(|it| it.service.as_ref()), method.and_then(|it| it.method.as_ref()));
+    [length(service), length(name), matched.map_or(0, |it| it.headers.len())]
+}
+
 /// From the highest bit: 1 (under HTTPRoutes), an exact host, the host's length (8 bits), lengths of service and method
 /// (11 each), number of headers (5). The last 8 are left for the rank.
 fn class(matched: Option<&GrpcMatch>, host: &str) -> u64 {
     let exact_host = u64::from(!host.is_empty() && !host.starts_with('*'));
-    let length = |text: Option<&String>| given(text).map_or(0, str::len).min(0x7ff) as u64;
-    let method = matched.and_then(|it| it.method.as_ref());
-    let service_length = length(method.and_then(|it| it.service.as_ref()));
-    let method_length = length(method.and_then(|it| it.method.as_ref()));
-    let headers = matched.map_or(0, |it| it.headers.len()).min(0x1f) as u64;
+    let [service, method, headers] = lengths(matched);
     1 << 44
         | exact_host << 43
         | (host.len().min(0xff) as u64) << 35
-        | service_length << 24
-        | method_length << 13
-        | headers << 8
+        | (service.min(0x7ff) as u64) << 24
+        | (method.min(0x7ff) as u64) << 13
+        | (headers.min(0x1f) as u64) << 8
+}
+
+/// The same under hosts, in fewer bits: lengths of service (8) and method (7), number of headers (4).
+fn traditional_class(matched: Option<&GrpcMatch>) -> u64 {
+    let [service, method, headers] = lengths(matched);
+    (service.min(0xff) as u64) << 19 | (method.min(0x7f) as u64) << 12 | (headers.min(0xf) as u64) << 8
 }

@@ -135,7 +135,13 @@ impl<'c> Element<'c> {
 
     /// Whether Kong tries it first wherever both match.
     fn is_before(&self, other: &Self) -> bool {
-        points(&self.path, &other.path).into_iter().all(|point| self.standing(point).is_before(&other.standing(point)))
+        // Of what matches by the same things the Lua router begins with those that have one of a request's headers,
+        // whichever: `reduce` of `kong/router/traditional.lua`.
+        let headers = || other.limits.headers.keys().all(|name| self.limits.headers.contains_key(name));
+        points(&self.path, &other.path).into_iter().all(|point| {
+            let (own, others) = (self.standing(point), other.standing(point));
+            own.is_before(&others) && (own.kinds != others.kinds || headers())
+        })
     }
 }
 
