@@ -48,7 +48,7 @@ fn limit(route: &mut Route, extra: &Extra) {
 /// From the highest bit: 1 (over what annotations say), labels of a wildcard (4 bits), then as the match has it.
 fn class(stake: &Stake, host: &str) -> u64 {
     let labels = if host.starts_with('*') { host.matches('.').count().min(0xf) as u64 } else { 0 };
-    ABOVE_ANNOTATIONS | labels * Stake::HOST | stake.class
+    ABOVE_ANNOTATIONS | (labels * Stake::HOST) | stake.class
 }
 
 fn suffix(stake: &Stake, host: &str, extra: &Extra) -> String {
