@@ -15,7 +15,7 @@ use silverback_gateway::discovery::from_urls;
 use silverback_gateway::{Client, ClientSettings, ConfigBody, Connector, Endpoint};
 
 /// Longest time anything may take.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 async fn gateway() -> GatewayHandle {
     StandInGateway::start(Settings::default()).await.unwrap()
