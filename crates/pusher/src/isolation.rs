@@ -12,7 +12,7 @@ use crate::follow::Desired;
 use crate::isolation_metrics::IsolationMetrics;
 use crate::isolation_service::{Kept, Shown};
 use crate::lead::Lead;
-use crate::plan::{Ends, Plan, Planner};
+use crate::plan::{Ends, PATIENCE, Plan, Planner};
 use crate::{feedback, keep};
 
 /// What comes out.
@@ -63,7 +63,7 @@ pub(crate) fn start(
         feedback: feedback_tx,
         shown: shown_tx,
     };
-    tokio::spawn(Planner::new(ends, elects, metrics).run());
+    tokio::spawn(Planner::new(ends, elects, PATIENCE, metrics).run());
     Isolation { plans, shown, kept }
 }
 

@@ -20,7 +20,7 @@ use crate::isolation_service::Shown;
 use crate::votes::{self, Kinds};
 
 /// How long a gateway that does not answer is waited for before what the others refuse is left out.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 /// Offers that are remembered, so that a gateway that takes one late is understood.
 const REMEMBERED: usize = 4;
 
@@ -66,6 +66,7 @@ pub(crate) struct Ends {
 pub(crate) struct Planner {
     ends: Ends,
     elects: bool,
+    patience: Duration,
     search: Search,
     metrics: IsolationMetrics,
     wanted: VecDeque<Arc<Desired>>,
@@ -94,11 +95,12 @@ struct Offered {
 }
 
 impl Planner {
-    /// `elects`: there is an election, so that others may find things as well.
-    pub(crate) fn new(ends: Ends, elects: bool, metrics: IsolationMetrics) -> Self {
+    /// `elects`: there is an election, so that others may find things as well. `patience`: [`PATIENCE`], but for tests.
+    pub(crate) fn new(ends: Ends, elects: bool, patience: Duration, metrics: IsolationMetrics) -> Self {
         Self {
             ends,
             elects,
+            patience,
             search: Search::new(Vec::new()),
             metrics,
             wanted: VecDeque::new(),
@@ -120,7 +122,7 @@ impl Planner {
             self.hear();
             self.show();
             let wait = self.first_refusal.map_or(Duration::from_secs(3_600), |first| {
-                PATIENCE.saturating_sub(first.elapsed()) + Duration::from_millis(1)
+                self.patience.saturating_sub(first.elapsed()) + Duration::from_millis(1)
             });
             let wait = if self.heard.is_some() { Duration::from_secs(3_600) } else { wait };
             tokio::select! {
@@ -242,7 +244,7 @@ impl Planner {
             let refused = votes.iter().any(|vote| matches!(vote, Vote::Refused(_)));
             self.first_refusal = refused.then(|| self.first_refusal.unwrap_or_else(Instant::now));
             let waited = self.first_refusal.map(|first| first.elapsed()).unwrap_or_default();
-            let Some(verdict) = judge(&votes, waited, PATIENCE) else { return };
+            let Some(verdict) = judge(&votes, waited, self.patience) else { return };
             // What was refused of another's offers, or of old ones, is the leader's to judge.
             if self.heard.as_ref() == Some(&verdict) || (verdict != Verdict::Taken && !self.leads()) {
                 return;

@@ -16,7 +16,7 @@ use super::*;
 use crate::{PusherArgs, reload};
 
 /// Longest time anything may take.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 /// The name that discovery gives a gateway's certificate.
 const NAME: &str = "pod.admin.kong.svc";
 

@@ -14,7 +14,8 @@ use crate::lead::Lead;
 use crate::metrics::Metrics;
 
 const SOON: Duration = Duration::from_secs(120);
-/// Longer than any test: a push that is given up is sent again, and would be counted.
+/// Longer than any test: a push that is given up is sent again, and would be counted, and a gateway that is not waited
+/// for does not count.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
 /// A pusher without its edges, and its gateways.
@@ -38,14 +39,18 @@ impl Drop for World {
 
 impl World {
     async fn new(count: usize) -> Self {
+        Self::with(Self::gateways(count).await, FOR_EVER)
+    }
+
+    async fn gateways(count: usize) -> Vec<GatewayHandle> {
         let mut gateways = Vec::new();
         for _ in 0..count {
             gateways.push(StandInGateway::start(Settings::default()).await.unwrap());
         }
-        Self::with(gateways)
+        gateways
     }
 
-    fn with(gateways: Vec<GatewayHandle>) -> Self {
+    fn with(gateways: Vec<GatewayHandle>, patience: Duration) -> Self {
         let timeouts = Timeouts { connect: FOR_EVER, read: FOR_EVER, push: FOR_EVER };
         let connector = Connector::new(ClientSettings { timeouts, ..ClientSettings::default() }).unwrap();
         let endpoints = discovery::from_urls(gateways.iter().map(GatewayHandle::admin_url)).unwrap();
@@ -70,7 +75,7 @@ impl World {
             feedback,
             shown,
         };
-        tokio::spawn(Planner::new(ends, false, IsolationMetrics::register(&registry)).run());
+        tokio::spawn(Planner::new(ends, false, patience, IsolationMetrics::register(&registry)).run());
         tokio::spawn(fleet::aim(
             plans_rx,
             lead.epoch.clone(),
@@ -370,7 +375,7 @@ async fn it_ends_when_the_object_is_mended_and_when_it_is_deleted() {
 
 #[tokio::test]
 async fn a_gateway_that_hangs_does_not_keep_the_search_from_ending() {
-    let mut world = World::new(2).await;
+    let mut world = World::with(World::gateways(2).await, PATIENCE);
     world.want(&shop(0..2));
     world.holds(1, |routes| routes.len() == 2).await;
     world.gateways[0].faults().hang(On::Posts);
@@ -389,7 +394,7 @@ async fn before_any_translator_answers_empty_gateways_get_the_last_good_configur
     let full = StandInGateway::start(Settings::default()).await.unwrap();
     full.alter_config(r#"{"_format_version":"3.0","services":[{"name":"newer","host":"h","routes":[{"name":"newer","paths":["/"]}]}]}"#).unwrap();
     let empty = StandInGateway::start(Settings::default()).await.unwrap();
-    let mut world = World::with(vec![full, empty]);
+    let mut world = World::with(vec![full, empty], FOR_EVER);
     let accepted = Accepted { commit: Commit::default(), config: Arc::new(shop(0..7)), at: Timestamp::UNIX_EPOCH };
     world.recalled.send_replace(Some(Arc::new(accepted)));
     world.holds(1, |routes| routes.len() == 7).await;
@@ -423,7 +428,7 @@ async fn who_does_not_lead_holds_nothing_back() {
         shown: watch::channel(Shown::default()).0,
     };
     let registry = silverback_service::metrics::Metrics::default();
-    tokio::spawn(Planner::new(ends, true, IsolationMetrics::register(&registry)).run());
+    tokio::spawn(Planner::new(ends, true, FOR_EVER, IsolationMetrics::register(&registry)).run());
     let want = |services: usize| {
         let config = Arc::new(shop(0..services));
         let (commit, age, traces) = (Commit::default(), Duration::ZERO, Traces::default());
