@@ -9,7 +9,7 @@ use kube::api::PostParams;
 
 use crate::{KubeApi, Process, Signal, eventually};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn api_server_knows_users_and_keeps_its_data_over_a_restart() -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 /// Long enough for what must not come, though it would come at once.
 const A_WHILE: Duration = Duration::from_millis(300);
 

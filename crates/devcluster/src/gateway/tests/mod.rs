@@ -14,7 +14,7 @@ mod recordings;
 mod replay;
 mod tables;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 const CONFIG: &str =
     r#"{"_format_version":"3.0","services":[{"name":"a","url":"http://127.0.0.1:1","tags":["bad","k8s-name:a"]}]}"#;
 
