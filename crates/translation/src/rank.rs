@@ -19,6 +19,8 @@ pub(crate) struct Seniority {
 /// A route's place among those of its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rank {
+    /// The host among whose routes it is; empty where those of all hosts share a class.
+    pub host: String,
     /// The priority without its last bits: routes that share it are a class.
     pub class: u64,
     /// The largest number that the last bits hold.
@@ -50,6 +52,7 @@ mod tests {
     fn a_class_too_large_shares_the_lowest_place() {
         let object = ObjectKey::new("n", "a");
         let rank = Rank {
+            host: String::new(),
             class: 1 << 12,
             most: 4095,
             seniority: Seniority { created: String::new(), object, place: (0, 0, 0) },

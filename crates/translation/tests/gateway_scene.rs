@@ -87,6 +87,9 @@ pub fn application(at: usize) -> Vec<Value> {
             {"matches": [{"path": {"type": "Exact", "value": "/secure"}}], "backendRefs": backend("secure")},
         ],
     });
+    // In the way of the other: it matches by more things than the path of the other's second rule.
+    let rival = json!({"parentRefs": parents, "hostnames": host("http"), "rules": [
+        {"matches": [{"method": "GET", "path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": backend("shop")}]});
     let grpc = json!({"parentRefs": parents, "hostnames": host("grpc"), "rules": [
         {"matches": [{"method": {"service": "a.B", "method": "C"}}], "backendRefs": backend("shop")}]});
     let stream = json!({"parentRefs": parents, "rules": [{"backendRefs": backend("shop")}]});
@@ -111,6 +114,7 @@ pub fn application(at: usize) -> Vec<Value> {
         api("ListenerSet", guest, "more", set(8080)),
         object("gateway.networking.x-k8s.io/v1alpha1", "XListenerSet", guest, "old", json!({ "spec": set(8081) })),
         annotated(api("HTTPRoute", guest, "http", http), "konghq.com/preserve-host", "false"),
+        api("HTTPRoute", guest, "rival", rival),
         annotated(api("GRPCRoute", guest, "grpc", grpc), "konghq.com/tags", "tag"),
         api("TCPRoute", guest, "tcp", stream.clone()),
         api("UDPRoute", guest, "udp", stream),

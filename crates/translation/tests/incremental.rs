@@ -144,8 +144,8 @@ fn ten_thousand_objects_of_the_gateway_api_leave_nothing_behind() {
     let scenes = (0..480).flat_map(gateway_scene::application);
     let objects: Vec<Value> = std::iter::once(gateway_scene::class()).chain(scenes).collect();
     for expressions in [false, true] {
-        // Six services, their upstreams and two plugins each; two key pairs and one authority for all.
-        come_and_go(&objects, expressions, 480 * 14 + 3);
+        // Seven services, their upstreams and two plugins each; two key pairs and one authority for all.
+        come_and_go(&objects, expressions, 480 * 16 + 3);
     }
 }
 

@@ -10,6 +10,13 @@ use crate::claimant::ClaimantKey;
 use crate::claims::{Claims, RouteClaim, ServiceClaim};
 use crate::rank::{self, Priorities, Rank, Seniority};
 
+/// Host and priority without its last bits.
+type Class = (String, u64);
+
+fn class(rank: &Rank) -> Class {
+    (rank.host.clone(), rank.class)
+}
+
 fn ranked(claims: &Claims) -> impl Iterator<Item = (&RouteClaim, &Rank)> {
     let routes = claims.services.iter().flat_map(|service| &service.routes);
     routes.filter_map(|route| Some((route, route.rank.as_ref()?)))
@@ -22,14 +29,14 @@ pub(super) fn add(
     services: ServiceClaims,
 ) -> Derived<String, Priorities> {
     let by_class = graph.index("claims by class of priority", &claims, |_, claims: &Claims| {
-        let mut classes: Vec<u64> = ranked(claims).map(|(_, rank)| rank.class).collect();
+        let mut classes: Vec<Class> = ranked(claims).map(|(_, rank)| class(rank)).collect();
         classes.sort_unstable();
         classes.dedup();
         classes
     });
-    let orders = graph.group("order within classes", &by_class, move |ctx, class: &u64, claimants| {
+    let orders = graph.group("order within classes", &by_class, move |ctx, of: &Class, claimants| {
         let members: Vec<Arc<Claims>> = claimants.iter().filter_map(|key| ctx.get(&claims, key)).collect();
-        let all = members.iter().flat_map(|claims| ranked(claims)).filter(|(_, rank)| rank.class == *class);
+        let all = members.iter().flat_map(|claims| ranked(claims)).filter(|(_, rank)| class(rank) == *of);
         let mut seniorities: Vec<Seniority> = all.map(|(_, rank)| rank.seniority.clone()).collect();
         seniorities.sort_unstable();
         // A match may have several routes.
@@ -45,7 +52,7 @@ pub(super) fn add(
         for claimed in services.of(ctx, name, claimants) {
             for route in &claimed.claim.routes {
                 let Some(rank) = &route.rank else { continue };
-                let order = ctx.get(&orders, &rank.class).unwrap_or_default();
+                let order = ctx.get(&orders, &class(rank)).unwrap_or_default();
                 let before = order.binary_search(&rank.seniority).unwrap_or_else(|place| place);
                 let name = route.route.name.clone();
                 if before as u64 > rank.most {

@@ -241,7 +241,7 @@ impl Translation<'_> {
         let mut notes = Notes::default();
         annotations::apply_expressions(&self.scope.source, &mut route, &mut notes);
         let seniority = Seniority { created: meta.creation_timestamp.clone(), object: meta.key(), place };
-        let rank = Rank { class: class(given, host), most: 0xff, seniority };
+        let rank = Rank { host: String::new(), class: class(given, host), most: 0xff, seniority };
         (self.claim(route, filtered, Some(rank)), notes)
     }
 }

@@ -40,7 +40,7 @@ impl Translation<'_> {
             object: meta.key(),
             place: (matched.rule_at, matched.at, host_at),
         };
-        let rank = Rank { class: class(matched, host), most: 0xfff, seniority };
+        let rank = Rank { host: String::new(), class: class(matched, host), most: 0xfff, seniority };
         let mut claim = self.claim(route, matched, Some(rank));
         let mut notes = Notes::default();
         annotations::apply_expressions(&self.scope.source, &mut claim.route, &mut notes);

@@ -31,7 +31,8 @@ pub(super) fn further(
         false => extra.path.traditional_regexes(),
     };
     limit(route, extra);
-    claim.rank = Some(Rank { class: class(stake, host), most: stake.most, seniority: stake.seniority.clone() });
+    let (host, class) = (host.to_owned(), class(stake, host));
+    claim.rank = Some(Rank { host, class, most: stake.most, seniority: stake.seniority.clone() });
     claim
 }
 

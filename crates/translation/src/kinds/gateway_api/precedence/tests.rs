@@ -231,11 +231,14 @@ fn settled(all: &[Match]) -> (Vec<(usize, Route)>, Vec<usize>) {
         routes.extend(claims.services[0].routes.iter().map(|claim| (at, claim.clone())));
     }
     let mut ranks: Vec<_> = routes.iter().filter_map(|(_, claim)| claim.rank.clone()).collect();
-    ranks.sort_by(|one, other| (one.class, &one.seniority).cmp(&(other.class, &other.seniority)));
+    ranks.sort_by(|one, other| {
+        (&one.host, one.class, &one.seniority).cmp(&(&other.host, other.class, &other.seniority))
+    });
     ranks.dedup();
     let with_priority = routes.into_iter().map(|(at, mut claim)| {
         if let Some(rank) = &claim.rank {
-            let before = ranks.iter().filter(|it| it.class == rank.class && it.seniority < rank.seniority).count();
+            let of_class = ranks.iter().filter(|it| it.host == rank.host && it.class == rank.class);
+            let before = of_class.filter(|it| it.seniority < rank.seniority).count();
             claim.route.regex_priority = i64::try_from(priority(rank, before)).ok();
         }
         (at, claim.route)
