@@ -20,6 +20,38 @@ pub fn literal(text: &str) -> String {
     out
 }
 
+/// The regular expressions in an expression.
+pub fn regexes(expression: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), expression);
+    while let Some((before, quoted)) = rest.split_once('"') {
+        let (text, after) = unquoted(quoted);
+        if before.ends_with(" ~ ") {
+            found.push(text);
+        }
+        rest = after;
+    }
+    found
+}
+
+/// What a literal stands for whose first quote is before this text, and what follows its last one.
+fn unquoted(quoted: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return (text, &quoted[at + 1..]),
+            '\\' => text.extend(chars.next().map(|(_, escaped)| match escaped {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                other => other,
+            })),
+            c => text.push(c),
+        }
+    }
+    (text, "")
+}
+
 /// `field operator "text"`.
 pub fn text(field: &str, operator: &str, value: &str) -> String {
     format!("{field} {operator} {}", literal(value))
@@ -106,6 +138,14 @@ mod tests {
     #[test]
     fn literals_cannot_end_early() {
         assert_eq!(literal("a\"\\\n\r\tb"), r#""a\"\\\n\r\tb""#);
+    }
+
+    #[test]
+    fn regular_expressions_are_found_again() {
+        let (odd, misleading) = ("^/a\\.\"\n\r\t(ä)", r#"a ~ "b"#);
+        let terms = [text("http.path", "~", odd), text("http.host", "==", misleading), text("http.path", "~", "^/b")];
+        assert_eq!(regexes(&all(terms).unwrap()), [odd, "^/b"]);
+        assert_eq!(regexes("net.dst.port == 80"), Vec::<String>::new());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use atc_router::ast::Type;
 use atc_router::router::Router;
 use atc_router::schema::Schema;
-use silverback_kong::Route;
+use silverback_kong::{Route, expression as e};
 
 /// What is wrong with a route, in the router's words.
 pub(crate) fn problem(route: &Route) -> Option<String> {
@@ -15,14 +15,23 @@ pub(crate) fn problem(route: &Route) -> Option<String> {
             .protocols
             .iter()
             .any(|protocol| matches!(protocol.as_str(), "tcp" | "tls" | "udp" | "tls_passthrough"));
+        // The router tells of each wrong one by itself, and copies the whole expression for it.
+        if let Some(problem) = e::regexes(expression).iter().find_map(|text| suspicious(text)) {
+            return Some(problem);
+        }
         let mut router = Router::new(if http { &HTTP } else { &STREAM });
         // With a matcher the router checks types and regular expressions as well as syntax.
         return router.add_matcher(0, uuid::Uuid::nil(), expression).err();
     }
     let paths = route.paths.iter().filter_map(|path| path.strip_prefix('~'));
     let headers = route.headers.values().flatten().filter_map(|value| value.strip_prefix("~*"));
-    let mut suspicious = paths.chain(headers).filter(|text| !is_plain(text));
-    suspicious.find_map(regex_problem)
+    paths.chain(headers).find_map(suspicious)
+}
+
+/// What is wrong with a regular expression, if anything can be.
+fn suspicious(text: &str) -> Option<String> {
+    let may_be_wrong = !is_plain(text.strip_prefix('^').unwrap_or(text));
+    may_be_wrong.then(|| regex_problem(text)).flatten()
 }
 
 /// What is wrong with a regular expression, in one line.
@@ -80,14 +89,16 @@ fn schema<const N: usize>(more: [(&str, Type); N]) -> Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use silverback_kong::expression as e;
 
     /// On the stack of a thread that tests and services have.
     #[test]
     fn a_route_may_have_as_many_hosts_as_an_object_holds() {
-        let hosts = (0..30_000).map(|n| e::host(&format!("a{n}.example")));
-        let route = Route { expression: e::any(hosts), ..Route::default() };
+        let hosts = || (0..30_000).map(|n| format!("a{n}.example"));
+        let route = Route { expression: e::any(hosts().map(|host| e::host(&host))), ..Route::default() };
         assert_eq!(problem(&route), None);
+        let wrong = hosts().map(|path| e::text("http.path", "~", &format!("^/{path}(")));
+        let route = Route { expression: e::any(wrong), ..Route::default() };
+        assert_eq!(problem(&route).as_deref(), Some("unclosed group"));
     }
 
     #[test]

@@ -23,14 +23,8 @@ pub(crate) fn list(meta: &Meta, name: &str) -> Vec<String> {
 
 /// The items of a list: trimmed, empty ones dropped.
 pub(crate) fn items(text: &str, separator: &str) -> Vec<String> {
-    let split = |text: &str| -> Vec<String> {
-        text.split(separator).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-    };
-    if separator.is_empty() {
-        vec![text.trim().to_owned()].into_iter().filter(|it| !it.is_empty()).collect()
-    } else {
-        split(text)
-    }
+    let parts = if separator.is_empty() { vec![text] } else { text.split(separator).collect() };
+    parts.into_iter().map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
 /// `true` or `false` in any case.

@@ -3,7 +3,7 @@
 //!
 //! A value that is not understood has no effect, and a diagnostic says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use silverback_kong::{Route, limits};
 
@@ -101,11 +101,8 @@ impl Matching {
 
     /// Takes the annotations into a route of the traditional router. One wrong item voids its annotation.
     fn apply(self, route: &mut Route) {
-        for host in self.hosts.all_or_none() {
-            if !route.hosts.contains(&host) {
-                route.hosts.push(host);
-            }
-        }
+        let mut known: HashSet<String> = route.hosts.iter().cloned().collect();
+        route.hosts.extend(self.hosts.all_or_none().into_iter().filter(|host| known.insert(host.clone())));
         let methods = self.methods.all_or_none();
         if !methods.is_empty() {
             route.methods = methods;
