@@ -50,7 +50,7 @@ fn cargo_tree_is_read_rightly() -> anyhow::Result<()> {
 
 #[test]
 fn rules_of_the_product_touch_no_edge() -> anyhow::Result<()> {
-    for pure in ["model", "kong", "incremental", "isolation", "resources", "translation"] {
+    for pure in ["model", "kong", "incremental", "isolation", "resources", "status", "translation"] {
         must_not_see(&format!("silverback-{pure}"), &EDGES)?;
         must_not_see(&format!("silverback-{pure}"), &["silverback-proto", "silverback-sync", "silverback-service"])?;
     }

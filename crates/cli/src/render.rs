@@ -10,7 +10,8 @@ use serde_json::Value;
 use silverback_kong::{Collection, Document, EntityKey};
 use silverback_resources::manifest::{self, Manifest};
 use silverback_resources::registry;
-use silverback_translation::{ObjectStatus, Translator};
+use silverback_status::ObjectStatus;
+use silverback_translation::Translator;
 use silverback_translator::TranslationArgs;
 
 /// Flags of `silverback render`.

@@ -44,8 +44,4 @@ pub use features::supported as supported_features;
 pub use output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
 pub use render::{object_ref, render, translate, upsert};
 pub use settings::{Edition, FeatureGates, KongVersion, MissingPlugins, Open, RouterFlavor, Settings};
-pub use status::{
-    AncestorStatus, Condition, ConditionKind, ConditionReason, Feature, GatewayClassStatus, GatewayStatus,
-    ListenerSetStatus, ListenerStatus, ObjectStatus, ParentStatus, PolicyStatus, RouteStatus, Status,
-};
 pub use translator::{Explanation, Translator};

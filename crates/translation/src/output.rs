@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use silverback_kong::{EntityKey, Rendered};
 use silverback_model::{ObjectKey, ObjectRef, Provenance};
-
-use crate::status::ObjectStatus;
+use silverback_status::ObjectStatus;
 
 /// A change of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 
 use silverback_model::ObjectKey;
 use silverback_resources::types::ParentRef;
+use silverback_status::ConditionReason;
 
 use crate::kinds::gateway_api::ListenerKey;
 use crate::source::Notes;
-use crate::status::ConditionReason;
 
 /// What a route came to.
 #[derive(Clone, Debug, Default, PartialEq)]

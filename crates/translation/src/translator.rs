@@ -6,6 +6,7 @@ use std::sync::Arc;
 use silverback_incremental::{Edits, Graph, Report, Slot, Trace};
 use silverback_kong::EntityKey;
 use silverback_model::{Digest, ObjectRef};
+use silverback_status::ObjectStatus;
 
 use crate::diagnostics::{Diagnostics, Speaker};
 use crate::feedback::Told;
@@ -18,7 +19,6 @@ use crate::output::{Diagnostic, Entity, ObjectChange, Output};
 use crate::product::Product;
 use crate::settings::{InForce, Settings};
 use crate::source::Notes;
-use crate::status::ObjectStatus;
 use crate::store::Store;
 use crate::withheld::{self, Withheld};
 

@@ -18,7 +18,7 @@ use crate::world::{Edit, application, history, survivors};
 struct Follower {
     entities: BTreeMap<silverback_kong::EntityKey, std::sync::Arc<silverback_translation::Entity>>,
     diagnostics: BTreeMap<ObjectRef, Vec<Diagnostic>>,
-    statuses: BTreeMap<ObjectRef, std::sync::Arc<silverback_translation::ObjectStatus>>,
+    statuses: BTreeMap<ObjectRef, std::sync::Arc<silverback_status::ObjectStatus>>,
 }
 
 impl Follower {

@@ -19,10 +19,11 @@ use silverback_service::grpc::GrpcServer;
 use silverback_service::metrics::Metrics;
 use silverback_service::streaming::{self, Following};
 use silverback_service::{CommonArgs, Context};
+use silverback_status::ObjectStatus;
 use silverback_sync::Received;
 use silverback_sync::client::{Event, Follower, Hop, Servers};
 use silverback_sync::server::MAX_REQUEST_BYTES;
-use silverback_translation::{Diagnostic, ObjectStatus, Settings};
+use silverback_translation::{Diagnostic, Settings};
 
 pub use args::{TranslationArgs, TranslatorArgs};
 use config_service::ConfigService;

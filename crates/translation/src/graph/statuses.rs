@@ -4,6 +4,7 @@
 use silverback_incremental::{Derived, Graph, Index};
 use silverback_model::ObjectKey;
 use silverback_resources::types::{BackendTLSPolicy, Gateway, GatewayClass};
+use silverback_status::ObjectStatus;
 
 use super::Scope;
 use super::certificates::CertificateIds;
@@ -13,7 +14,7 @@ use crate::inputs::View;
 use crate::kinds::gateway_api::{ListenerKey, Owner, SetKey};
 use crate::routed::Reference;
 use crate::status::gateways::Around;
-use crate::status::{ObjectStatus, bundle, classes, gateways, policies, routes};
+use crate::status::{bundle, classes, gateways, policies, routes};
 
 /// The collections of statuses.
 #[derive(Clone, Copy)]

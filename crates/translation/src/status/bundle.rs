@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use silverback_resources::types::CustomResourceDefinition;
-
-use super::{Condition, ConditionKind, ConditionReason};
+use silverback_status::{Condition, ConditionKind, ConditionReason};
 
 /// The minor versions of `v1` whose kinds are read, and whose fields are translated or refused.
 const KNOWN: RangeInclusive<u32> = 3..=7;

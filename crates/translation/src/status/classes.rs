@@ -1,10 +1,10 @@
 //! Statuses of GatewayClasses.
 
 use silverback_resources::types::GatewayClass;
+use silverback_status::ConditionKind::Accepted;
+use silverback_status::{Condition, ConditionReason, Feature, GatewayClassStatus, ObjectStatus, Status};
 
-use super::ConditionKind::Accepted;
 use super::bundle::{self, Bundles};
-use super::{Condition, ConditionReason, Feature, GatewayClassStatus, ObjectStatus, Status};
 use crate::features;
 use crate::settings::Settings;
 
@@ -19,7 +19,8 @@ pub(crate) fn status(class: &GatewayClass, bundles: Option<&Bundles>, settings: 
     });
     let mut conditions = vec![Condition::of(Accepted, ConditionReason::Accepted, parameters)];
     conditions.extend(bundles.map(bundle::condition));
-    let supported_features = features::supported(settings).into_iter().map(|name| Feature { name }).collect();
+    let supported_features =
+        features::supported(settings).into_iter().map(|name| Feature { name: name.into() }).collect();
     let status = Status::GatewayClass(GatewayClassStatus { conditions, supported_features });
     Some(ObjectStatus { observed_generation: class.metadata.generation, status })
 }

@@ -2,13 +2,16 @@
 
 use silverback_kong::{Collection, EntityKey};
 use silverback_model::ObjectKey;
-use silverback_resources::types::{Gateway, ListenerSet, RouteKind};
-
-use super::ConditionKind::{
+use silverback_resources::types::{Gateway, ListenerSet};
+use silverback_status::ConditionKind::{
     Accepted, Conflicted, InsecureFrontendValidationMode, OverlappingTlsConfig, Programmed, ResolvedRefs,
 };
+use silverback_status::{
+    Condition, ConditionReason, GatewayStatus, ListenerSetStatus, ListenerStatus, ObjectStatus, RouteGroupKind, Status,
+    Truth,
+};
+
 use super::certified::Certified;
-use super::{Condition, ConditionReason, GatewayStatus, ListenerSetStatus, ListenerStatus, ObjectStatus, Status};
 use crate::inputs::View;
 use crate::kinds::gateway_api::{self, Entry, GROUP, Listening, Owner, SetKey};
 use crate::secrets;
@@ -60,7 +63,8 @@ pub(crate) fn gateway(object: &Gateway, around: &Around<'_>) -> Option<ObjectSta
     }
     let sets = listening.sets.iter().filter(|(_, allowed)| **allowed);
     let sets = sets.filter(|(set, _)| listening.is_accepted(&Owner::Set((*set).clone()))).count();
-    let status = Status::Gateway(GatewayStatus { conditions, listeners, attached_listener_sets: sets });
+    let status =
+        Status::Gateway(GatewayStatus { addresses: Vec::new(), conditions, listeners, attached_listener_sets: sets });
     Some(ObjectStatus { observed_generation: object.metadata.generation, status })
 }
 
@@ -102,7 +106,7 @@ fn not_valid(listening: &Listening, owner: &Owner) -> (ConditionReason, String) 
 }
 
 fn is_resolved(listener: &ListenerStatus) -> bool {
-    listener.conditions.iter().all(|it| it.kind != ResolvedRefs || it.status)
+    listener.conditions.iter().all(|it| it.kind != ResolvedRefs || it.status == Truth::True)
 }
 
 fn listener(
@@ -173,9 +177,9 @@ fn conflicted(reason: ConditionReason) -> (ConditionReason, String) {
 }
 
 /// The kinds that a listener allows, of those that its protocol can carry.
-fn supported_kinds(entry: &Entry) -> Vec<RouteKind> {
+fn supported_kinds(entry: &Entry) -> Vec<RouteGroupKind> {
     let named = entry.listener.allowed_routes.as_ref().map(|allowed| allowed.kinds.as_slice()).unwrap_or_default();
-    let kind = |kind: &str| RouteKind { group: Some(GROUP.to_owned()), kind: kind.to_owned() };
+    let kind = |kind: &str| RouteGroupKind { group: GROUP.to_owned(), kind: kind.to_owned() };
     if named.is_empty() {
         return gateway_api::kinds_of(&entry.listener.protocol).iter().map(|it| kind(it)).collect();
     }

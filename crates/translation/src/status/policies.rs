@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use silverback_model::ObjectKey;
-use silverback_resources::types::{BackendTLSPolicy, ParentRef};
+use silverback_resources::types::BackendTLSPolicy;
+use silverback_status::ConditionKind::{Accepted, ResolvedRefs};
+use silverback_status::{
+    AncestorStatus, Condition, ConditionReason, ObjectStatus, ParentReference, PolicyStatus, Status,
+};
 
-use super::ConditionKind::{Accepted, ResolvedRefs};
-use super::{AncestorStatus, Condition, ConditionReason, ObjectStatus, PolicyStatus, Status};
 use crate::claims::Claims;
 use crate::inputs::View;
 use crate::kinds::backend_tls_policy::{authorities, older, unsupported};
@@ -35,12 +37,12 @@ pub(crate) fn status(
     }
     let conditions = conditions(policy, &services, view);
     let ancestors = gateways.into_iter().take(MOST).map(|gateway| AncestorStatus {
-        ancestor_ref: ParentRef {
+        ancestor_ref: ParentReference {
             group: Some(GROUP.to_owned()),
             kind: Some("Gateway".to_owned()),
             namespace: Some(gateway.namespace),
             name: gateway.name,
-            ..ParentRef::default()
+            ..ParentReference::default()
         },
         controller_name: view.settings.gateway_controller_name.clone(),
         conditions: conditions.clone(),

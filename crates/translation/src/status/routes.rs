@@ -1,9 +1,9 @@
 //! Statuses of routes: what each parent makes of them, and whether all they refer to exists.
 
 use silverback_kong::{Collection, EntityKey};
+use silverback_status::ConditionKind::{Accepted, PartiallyInvalid, ResolvedRefs};
+use silverback_status::{Condition, ConditionReason, ObjectStatus, ParentStatus, RouteStatus, Status};
 
-use super::ConditionKind::{Accepted, PartiallyInvalid, ResolvedRefs};
-use super::{Condition, ConditionReason, ObjectStatus, ParentStatus, RouteStatus, Status};
 use crate::backends::{self, find_port};
 use crate::claims::{BackendPort, Claims};
 use crate::inputs::View;
@@ -34,7 +34,7 @@ pub(crate) fn status(claims: &Claims, view: &View<'_>) -> Option<ObjectStatus> {
     let message = problems.into_iter().map(|(_, message)| message).collect::<Vec<_>>().join("; ");
     let resolved = Condition::of(ResolvedRefs, ConditionReason::ResolvedRefs, first.map(|reason| (reason, message)));
     let parents = routed.parents.iter().map(|parent| ParentStatus {
-        parent_ref: parent.reference.clone(),
+        parent_ref: super::reference(&parent.reference),
         controller_name: view.settings.gateway_controller_name.clone(),
         conditions: conditions(routed, parent, &resolved),
     });

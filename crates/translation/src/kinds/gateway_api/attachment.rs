@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use silverback_model::ObjectKey;
 use silverback_resources::types::{Listener, ParentRef, RouteKind};
+use silverback_status::ConditionReason;
 
 use super::hosts::meet;
 use super::listening::{Entry, Listening, Owner};
 use super::{GROUP, Scope, selection};
 use crate::claimant::ClaimantKey;
 use crate::routed::{Parent, Place};
-use crate::status::ConditionReason;
 
 /// A listener that a route is attached to.
 #[derive(Clone, Debug)]

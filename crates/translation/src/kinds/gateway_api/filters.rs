@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use silverback_kong::Plugin;
 use silverback_resources::types::{HeaderModifier, HttpFilter, UrlRewrite};
+use silverback_status::ConditionReason;
 
 use super::paths::{Path, absolute, verbatim};
 use super::redirect::{self, Front};
@@ -12,7 +13,6 @@ use super::{Invalid, cors};
 use crate::claims::PluginRef;
 use crate::plugins;
 use crate::settings::Settings;
-use crate::status::ConditionReason;
 
 /// What the filters of a rule come to, for one path.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,6 +2,7 @@
 
 use silverback_model::ObjectKey;
 use silverback_resources::types::{Gateway, Listener, ListenerSet};
+use silverback_status::ConditionReason;
 
 use super::Scope;
 use super::listening::{Listening, Owner, SetKey};
@@ -11,7 +12,6 @@ use crate::inputs::View;
 use crate::kinds::ca_certificate::Holder;
 use crate::output::Reason;
 use crate::source::{Notes, Source};
-use crate::status::ConditionReason;
 
 /// The server name of listeners for every host.
 const ANY: &str = "*";

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use silverback_model::{ObjectKey, ObjectRef};
 use silverback_resources::types::{ClientValidation, Gateway, Listener, ListenerSet, Meta, ParentRef};
+use silverback_status::ConditionReason;
 
 use super::{GROUP, hosts, references, selection};
 use crate::inputs::View;
 use crate::source::Source;
-use crate::status::ConditionReason;
 
 /// Group of ListenerSets while they were experimental.
 const EXPERIMENTAL_GROUP: &str = "gateway.networking.x-k8s.io";

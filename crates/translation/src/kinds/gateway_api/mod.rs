@@ -26,6 +26,7 @@ use silverback_kong::ids::IdKind;
 use silverback_kong::tags;
 use silverback_model::ObjectKey;
 use silverback_resources::types::{BackendTarget, ValueMatch};
+use silverback_status::ConditionReason;
 
 use crate::annotations::{PLUGINS, list};
 use crate::claims::{Backend, BackendPort, BackendRef, Claims, PluginRef};
@@ -33,7 +34,6 @@ use crate::inputs::View;
 use crate::output::Reason;
 use crate::routed::{Findings, InvalidRule, Reference, Routed, Speech};
 use crate::source::Source;
-use crate::status::ConditionReason;
 
 pub(crate) use attachment::{is_kind, kinds_of};
 pub(crate) use contest::{Lost, Stand, lost};

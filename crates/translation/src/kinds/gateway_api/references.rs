@@ -2,12 +2,12 @@
 
 use silverback_model::ObjectKey;
 use silverback_resources::types::{Gateway, ObjectRefTo};
+use silverback_status::ConditionReason;
 
 use crate::inputs::View;
 use crate::kinds::ca_certificate::{Held, Holder};
 use crate::secrets;
 use crate::source::Source;
-use crate::status::ConditionReason;
 
 /// How messages about certificates for backends begin.
 const SHOWN: &str = "no certificate is shown to backends";
