@@ -26,6 +26,7 @@ mod matchable;
 mod output;
 mod plugins;
 mod product;
+mod publishing;
 mod rank;
 mod render;
 mod routed;
@@ -42,6 +43,7 @@ mod withheld;
 
 pub use features::supported as supported_features;
 pub use output::{Diagnostic, Entity, ObjectChange, Output, Reason, Severity};
+pub use publishing::Publishing;
 pub use render::{object_ref, render, translate, upsert};
 pub use settings::{Edition, FeatureGates, KongVersion, MissingPlugins, Open, RouterFlavor, Settings};
 pub use translator::{Explanation, Translator};

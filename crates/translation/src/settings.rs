@@ -11,6 +11,8 @@ use silverback_isolation::Feedback;
 use silverback_kong::ids::{self, IdKind};
 use silverback_model::{Digest, canonical};
 
+use crate::publishing::Publishing;
+
 /// How the gateways match routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -157,6 +159,8 @@ pub struct Settings {
     pub gateway_controller_name: String,
     /// Only this Gateway counts, as `namespace/name`; empty: all of our classes.
     pub gateway_to_reconcile: String,
+    /// How gateways are published.
+    pub publishing: Publishing,
     /// How the gateways match routes.
     pub router_flavor: RouterFlavor,
     /// Oldest version among the gateways.
@@ -194,6 +198,7 @@ impl Default for Settings {
             ingress_class: "kong".into(),
             gateway_controller_name: "konghq.com/kic-gateway-controller".into(),
             gateway_to_reconcile: String::new(),
+            publishing: Publishing::default(),
             router_flavor: RouterFlavor::default(),
             kong_version: KongVersion { major: 3, minor: 9 },
             edition: Edition::default(),
@@ -309,6 +314,10 @@ mod tests {
         let changed = [
             Settings { ingress_class: "x".into(), ..base.clone() },
             Settings { drain_support: true, ..base.clone() },
+            Settings {
+                publishing: Publishing { addresses: vec!["a.test".into()], ..Publishing::default() },
+                ..base.clone()
+            },
             Settings { router_flavor: RouterFlavor::Expressions, ..base.clone() },
             Settings { feature_gates: FeatureGates { fill_ids: false, ..FeatureGates::default() }, ..base.clone() },
         ];

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use silverback_translation::{Diagnostic, ObjectChange, Output, RouterFlavor, Settings, Translator, upsert};
+use silverback_model::ObjectKey;
+use silverback_translation::{
+    Diagnostic, ObjectChange, Output, Publishing, RouterFlavor, Settings, Translator, upsert,
+};
 
-use crate::gateway_scene::{application, class};
+use crate::gateway_scene::{application, class, proxy};
 
 fn translator(flavor: RouterFlavor, objects: &[Value]) -> Translator {
-    let mut translator = Translator::new(Settings { router_flavor: flavor, ..Settings::default() });
+    let publishing = Publishing { service: Some(ObjectKey::new("kong", "proxy")), ..Publishing::default() };
+    let mut translator = Translator::new(Settings { router_flavor: flavor, publishing, ..Settings::default() });
     translator.apply(objects.iter().map(upsert).collect());
     translator
 }
@@ -24,7 +28,7 @@ fn told(translator: &Translator) -> impl PartialEq + std::fmt::Debug + use<> {
         translator.diagnostics().map(|(object, all)| (object.clone(), all)).collect();
     let entities: BTreeMap<_, _> =
         translator.entities().into_iter().map(|(key, it)| (key.clone(), it.clone())).collect();
-    (entities, diagnostics, translator.statuses().clone())
+    (entities, diagnostics, translator.statuses())
 }
 
 /// The object with one value changed, for every value but those that say which object it is.
@@ -71,7 +75,7 @@ fn leaves(value: &Value, place: &mut String, places: &mut Vec<String>) {
 
 #[test]
 fn whatever_changes_the_outcome_is_from_scratch() {
-    let objects: Vec<Value> = std::iter::once(class()).chain(application(0)).collect();
+    let objects: Vec<Value> = [class(), proxy()].into_iter().chain(application(0)).collect();
     for flavor in [RouterFlavor::Traditional, RouterFlavor::Expressions] {
         let whole = told(&translator(flavor, &objects));
         let mut changing = translator(flavor, &objects);
@@ -111,7 +115,7 @@ fn effect(output: &Output) -> (usize, Vec<String>) {
 fn the_work_of_a_change_does_not_depend_on_how_much_there_is() {
     // In the expressions flavour routes of equal priority are put in order by age, which is told by a test of its own.
     let mut clusters = [2, 12].map(|scenes| {
-        let all: Vec<Value> = std::iter::once(class()).chain((0..scenes).flat_map(application)).collect();
+        let all: Vec<Value> = [class(), proxy()].into_iter().chain((0..scenes).flat_map(application)).collect();
         // Equal key pairs are one certificate.
         let own = |object: &&Value| object["kind"] != "Secret" || object["metadata"]["namespace"] == "g1-guest";
         translator(RouterFlavor::Traditional, &all.iter().filter(own).cloned().collect::<Vec<_>>())

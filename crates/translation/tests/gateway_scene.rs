@@ -1,5 +1,5 @@
 //! A scene with an object of every kind of the Gateway API, all of which matter: whatever changes in one of them, the
-//! outcome differs. Scenes share a GatewayClass and nothing else.
+//! outcome differs. Scenes share a GatewayClass and the Service that publishes gateways, and nothing else.
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,15 @@ const API: &str = "gateway.networking.k8s.io";
 pub fn class() -> Value {
     json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "kong", "uid": "class"},
         "spec": {"controllerName": "konghq.com/kic-gateway-controller"}})
+}
+
+/// The Service that publishes the gateways of all scenes.
+pub fn proxy() -> Value {
+    let port = |(port, protocol): (u16, &str)| json!({"name": format!("{protocol}-{port}"), "port": port, "protocol": protocol});
+    let ports = [(80, "TCP"), (443, "TCP"), (8080, "TCP"), (8081, "TCP"), (9000, "TCP"), (9000, "UDP"), (9443, "TCP")];
+    let spec = json!({"type": "LoadBalancer", "clusterIP": "10.96.0.7", "ports": ports.map(port)});
+    let status = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
+    object("v1", "Service", "kong", "proxy", json!({"spec": spec, "status": status}))
 }
 
 fn object(version: &str, kind: &str, namespace: &str, name: &str, more: Value) -> Value {

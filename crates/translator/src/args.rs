@@ -1,9 +1,12 @@
 //! Flags of the translator.
 
 use anyhow::Context as _;
+use silverback_model::ObjectKey;
 use silverback_service::addresses::WatcherUrl;
-use silverback_service::values::Listen;
-use silverback_translation::{Edition, FeatureGates, KongVersion, MissingPlugins, Open, RouterFlavor, Settings};
+use silverback_service::values::{Listen, NamespacedName};
+use silverback_translation::{
+    Edition, FeatureGates, KongVersion, MissingPlugins, Open, Publishing, RouterFlavor, Settings,
+};
 
 /// Flags of the translator.
 #[derive(Clone, Debug, clap::Args)]
@@ -105,6 +108,37 @@ pub struct TranslationArgs {
         help_heading = "Translation"
     )]
     pub gateway_to_reconcile: String,
+
+    /// Service in front of the gateways: listeners are refused at ports that it has not, and its addresses are those of
+    /// Gateways. It must be among what is watched.
+    #[arg(long, env = "CONTROLLER_PUBLISH_SERVICE", value_name = "NAMESPACE/NAME", help_heading = "Translation")]
+    pub publish_service: Option<NamespacedName>,
+
+    /// The Service for UDP, where that is another.
+    #[arg(long, env = "CONTROLLER_PUBLISH_SERVICE_UDP", value_name = "NAMESPACE/NAME", help_heading = "Translation")]
+    pub publish_service_udp: Option<NamespacedName>,
+
+    /// Where gateways are reached, instead of the addresses of --publish-service; repeatable.
+    #[arg(
+        long,
+        env = "CONTROLLER_PUBLISH_STATUS_ADDRESS",
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        value_parser = address,
+        help_heading = "Translation"
+    )]
+    pub publish_status_address: Vec<String>,
+
+    /// The same for UDP, instead of the addresses of --publish-service-udp.
+    #[arg(
+        long,
+        env = "CONTROLLER_PUBLISH_STATUS_ADDRESS_UDP",
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        value_parser = address,
+        help_heading = "Translation"
+    )]
+    pub publish_status_address_udp: Vec<String>,
 
     /// Keep terminating endpoints, with weight 0.
     #[arg(
@@ -210,9 +244,35 @@ impl TranslationArgs {
             drain_support: self.enable_drain_support,
             gateway_controller_name: self.gateway_api_controller_name.clone(),
             gateway_to_reconcile: self.gateway_to_reconcile.clone(),
+            publishing: Publishing {
+                service: self.publish_service.as_ref().map(key),
+                service_udp: self.publish_service_udp.as_ref().map(key),
+                addresses: self.publish_status_address.clone(),
+                addresses_udp: self.publish_status_address_udp.clone(),
+            },
             ..Settings::default()
         })
     }
+}
+
+fn key(name: &NamespacedName) -> ObjectKey {
+    ObjectKey::new(&*name.namespace, &*name.name)
+}
+
+/// An IP address or a DNS name, as statuses may have it.
+fn address(text: &str) -> Result<String, String> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.starts_with(letter)
+            && label.ends_with(letter)
+            && label.chars().all(|c| letter(c) || c == '-')
+    };
+    let name = text.len() <= 253 && text.split('.').all(label);
+    if name || text.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err("an IP address or a DNS name in lower case is expected".to_owned())
 }
 
 /// Gates of KIC that make no difference here, or name what is always so.
@@ -251,6 +311,16 @@ mod tests {
         assert!(gates.rewrite_uris && !gates.fill_ids);
         for bad in ["RewriteURIs", "RewriteURIs=maybe", "Unknown=true"] {
             assert!(super::gates(bad).unwrap_err().to_string().contains("--feature-gates"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_what_statuses_may_have() {
+        for good in ["10.0.0.1", "2001:db8::1", "gateway.test", "a"] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in ["", "http://a.test", "A.test", "a..test", "-a", "a:80", "*.a.test"] {
+            assert!(address(bad).is_err(), "{bad}");
         }
     }
 

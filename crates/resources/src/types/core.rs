@@ -15,6 +15,35 @@ pub struct Service {
     pub metadata: Meta,
     /// What it is.
     pub spec: ServiceSpec,
+    /// How it is doing.
+    pub status: ServiceStatus,
+}
+
+/// How a Service is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServiceStatus {
+    /// What a load balancer in front of it told.
+    pub load_balancer: LoadBalancer,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct LoadBalancer {
+    /// Where it is reached.
+    #[serde(deserialize_with = "null_as_default")]
+    pub ingress: Vec<LoadBalancerAddress>,
+}
+
+/// Where a load balancer is reached: by one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct LoadBalancerAddress {
+    /// By an address.
+    pub ip: String,
+    /// By a name.
+    pub hostname: String,
 }
 
 /// What a Service is.
@@ -29,6 +58,9 @@ pub struct ServiceSpec {
     /// `None` for a headless Service.
     #[serde(rename = "clusterIP")]
     pub cluster_ip: String,
+    /// The same for each family of addresses.
+    #[serde(rename = "clusterIPs", deserialize_with = "null_as_default")]
+    pub cluster_ips: Vec<String>,
     /// Ports.
     #[serde(deserialize_with = "null_as_default")]
     pub ports: Vec<ServicePort>,

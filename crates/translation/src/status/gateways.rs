@@ -14,6 +14,7 @@ use silverback_status::{
 use super::certified::Certified;
 use crate::inputs::View;
 use crate::kinds::gateway_api::{self, Entry, GROUP, Listening, Owner, SetKey};
+use crate::publishing;
 use crate::secrets;
 use crate::source::Source;
 
@@ -36,6 +37,7 @@ pub(crate) fn gateway(object: &Gateway, around: &Around<'_>) -> Option<ObjectSta
     let certified = Certified::of(&listening, around.view);
     let at = |entry: &Entry| listener(&source, entry, object, &certified, around);
     let listeners: Vec<_> = listening.of(&owner).map(at).collect();
+    let (addresses, unreachable) = publishing::of_gateway(object, around.view);
     let accepted = listening.is_accepted(&owner);
     let refused = listening.refused.clone().or_else(|| (!accepted).then(|| not_valid(&listening, &owner)));
     let mut conditions = vec![match refused.clone() {
@@ -60,11 +62,12 @@ pub(crate) fn gateway(object: &Gateway, around: &Around<'_>) -> Option<ObjectSta
     }
     if let Some((_, message)) = refused {
         conditions.push(Condition::no(Programmed, ConditionReason::Invalid, message));
+    } else if let Some((reason, message)) = unreachable {
+        conditions.push(Condition::no(Programmed, reason, message));
     }
     let sets = listening.sets.iter().filter(|(_, allowed)| **allowed);
     let sets = sets.filter(|(set, _)| listening.is_accepted(&Owner::Set((*set).clone()))).count();
-    let status =
-        Status::Gateway(GatewayStatus { addresses: Vec::new(), conditions, listeners, attached_listener_sets: sets });
+    let status = Status::Gateway(GatewayStatus { addresses, conditions, listeners, attached_listener_sets: sets });
     Some(ObjectStatus { observed_generation: object.metadata.generation, status })
 }
 
@@ -152,7 +155,8 @@ fn listener(
     // Kinds that cannot be had do not keep the others away.
     let no_certificate = unresolved.filter(|(reason, _)| *reason != ConditionReason::InvalidRouteKinds);
     if let Some((reason, message)) = refused {
-        let reason = if entry.conflict.is_some() { reason } else { ConditionReason::Invalid };
+        let told = entry.conflict.is_some() || reason == ConditionReason::PortUnavailable;
+        let reason = if told { reason } else { ConditionReason::Invalid };
         conditions.push(Condition::no(Programmed, reason, message));
     } else if let Some((_, message)) = no_certificate {
         conditions.push(Condition::no(Programmed, ConditionReason::Invalid, message));

@@ -8,6 +8,7 @@ use silverback_translation::{Settings, Translator, upsert};
 mod contests;
 mod gateways;
 mod policies;
+mod published;
 mod reasons;
 mod routes;
 mod sets;

@@ -113,3 +113,33 @@ fn listeners_of_sets_are_judged_like_those_of_gateways() {
     assert_eq!(of(3)[2], "ResolvedRefs=False/RefNotPermitted");
     assert_eq!(of(4)[0], "Accepted=False/HostnameConflict");
 }
+
+/// "An implementation MAY reject listeners by setting the ListenerEntryStatus Accepted condition to False with the Reason
+/// TooManyListeners": 1,024 are enough, and it is the youngest that do without.
+#[test]
+fn the_youngest_sets_do_without_where_there_are_too_many() {
+    let full = |name: &str, created: u8, first: u16| {
+        let listener =
+            |port: u16| json!({"name": format!("l{port}"), "port": port, "protocol": "HTTP", "hostname": "x.test"});
+        set(name, created, (first..first + 64).map(listener).collect())
+    };
+    // With the Gateway's own, one is left over.
+    let mut objects = vec![open_gateway(json!([http("web")])), full("youngest", 9, 10_000)];
+    objects.extend((0..15).map(|at| full(&format!("s{at:02}"), 1, 2_000 + at * 64)));
+    let mut translator = translated(&objects);
+    let of = |translator: &Translator, name: &str, at: usize| {
+        conditions(&status_in(translator, "ListenerSet", name)["listeners"][at]["conditions"])
+    };
+    assert_eq!(of(&translator, "s14", 63), GOOD_LISTENER);
+    assert_eq!(of(&translator, "youngest", 62), GOOD_LISTENER);
+    let wanted = ["Accepted=False/TooManyListeners", "Conflicted=False/NoConflicts"];
+    assert_eq!(of(&translator, "youngest", 63)[..2], wanted);
+    // Nobody else is the worse for it; and when others make room, there is some.
+    let older = full("older", 2, 12_000);
+    translator.apply(vec![upsert(&older)]);
+    assert_eq!(of(&translator, "older", 62), GOOD_LISTENER);
+    let accepted = |name: &str| conditions(&status_in(&translator, "ListenerSet", name)["conditions"]);
+    assert_eq!(accepted("youngest"), ["Accepted=False/ListenersNotValid", "Programmed=False/ListenersNotValid"]);
+    translator.apply(vec![silverback_translation::ObjectChange { content: None, ..upsert(&older) }]);
+    assert_eq!(of(&translator, "youngest", 62), GOOD_LISTENER);
+}

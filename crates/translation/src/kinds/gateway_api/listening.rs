@@ -10,10 +10,15 @@ use silverback_status::ConditionReason;
 
 use super::{GROUP, hosts, references, selection};
 use crate::inputs::View;
+use crate::publishing::Ports;
 use crate::source::Source;
 
 /// Group of ListenerSets while they were experimental.
 const EXPERIMENTAL_GROUP: &str = "gateway.networking.x-k8s.io";
+
+/// Listeners that a Gateway and its sets may have together: each is compared with all others whenever one changes, so that
+/// whoever may add listeners could take up a translator's time from everybody. As many as sixteen full sets have.
+const MOST_LISTENERS: usize = 1_024;
 
 /// A ListenerSet. The order decides where creation times do not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,19 +169,21 @@ pub(crate) fn listening(gateway: &Gateway, view: &View<'_>) -> Option<Listening>
         (&one.metadata.creation_timestamp, a).cmp(&(&other.metadata.creation_timestamp, b))
     });
     let owner = Owner::Gateway(key);
-    let mut entries: Vec<Entry> = entries(&owner, &gateway.spec.listeners, gateway);
+    let ports = Ports::of(view);
+    let mut entries: Vec<Entry> = entries(&owner, &gateway.spec.listeners, gateway, &ports);
     exclude_each_other(&mut entries);
     let mut attached = BTreeMap::new();
     for (key, set) in sets {
         let allowed = allows(gateway, &set, view);
         attached.insert(key.clone(), allowed);
         if allowed {
-            for entry in self::entries(&Owner::Set(key), &set.spec.listeners, gateway) {
-                give_way(entry, &mut entries);
+            for entry in self::entries(&Owner::Set(key), &set.spec.listeners, gateway, &ports) {
+                add(entry, &mut entries);
             }
         }
     }
-    mark_overlaps(&mut entries);
+    let heard = entries.len().min(MOST_LISTENERS);
+    mark_overlaps(&mut entries[..heard]);
     let shown = references::client_certificate(gateway, view).and_then(Result::ok);
     Some(Listening { ours, refused: refused(gateway), entries, shown, sets: attached })
 }
@@ -208,22 +215,25 @@ fn refused(gateway: &Gateway) -> Option<(ConditionReason, String)> {
     None
 }
 
-fn entries(owner: &Owner, listeners: &[Listener], gateway: &Gateway) -> Vec<Entry> {
+fn entries(owner: &Owner, listeners: &[Listener], gateway: &Gateway, ports: &Ports) -> Vec<Entry> {
     let each = listeners.iter().enumerate().map(|(at, listener)| Entry {
         owner: owner.clone(),
         at,
         listener: Arc::new(listener.clone()),
         conflict: None,
-        unsupported: unsupported(listener, gateway),
+        unsupported: unsupported(listener, gateway, ports),
         overlaps: false,
     });
     each.collect()
 }
 
-fn unsupported(listener: &Listener, gateway: &Gateway) -> Option<(ConditionReason, String)> {
+fn unsupported(listener: &Listener, gateway: &Gateway, ports: &Ports) -> Option<(ConditionReason, String)> {
     if !matches!(&*listener.protocol, "HTTP" | "HTTPS" | "TLS" | "TCP" | "UDP") {
         let message = format!("Kong does not listen for {}", listener.protocol);
         return Some((ConditionReason::UnsupportedProtocol, message));
+    }
+    if let Some(problem) = ports.problem(listener) {
+        return Some((ConditionReason::PortUnavailable, problem));
     }
     let value = |message: &str| Some((ConditionReason::UnsupportedValue, message.to_owned()));
     if listener.protocol == "HTTPS" && mode(listener) == Some("Passthrough") {
@@ -296,6 +306,16 @@ fn exclude_each_other(entries: &mut [Entry]) {
         let found = others.filter_map(|(_, other)| conflict(&entries[at].listener, &other.listener)).min();
         entries[at].conflict = found;
     }
+}
+
+/// Adds a listener of a set. "An implementation MAY reject listeners": those of the youngest sets, where there are too many.
+fn add(mut entry: Entry, before: &mut Vec<Entry>) {
+    if before.len() < MOST_LISTENERS {
+        return give_way(entry, before);
+    }
+    let message = format!("the Gateway and older sets have {MOST_LISTENERS} listeners, and may not have more");
+    entry.unsupported = Some((ConditionReason::TooManyListeners, message));
+    before.push(entry);
 }
 
 /// Of the listeners of sets the first counts. What gives way itself is in nobody's way, but for a Gateway's own.
