@@ -124,9 +124,9 @@ impl RenderArgs {
     }
 
     fn statuses(&self, translator: &Translator) -> anyhow::Result<String> {
-        let statuses = translator.statuses().iter();
+        let statuses = translator.statuses();
         let statuses: BTreeMap<String, &ObjectStatus> =
-            statuses.map(|(object, status)| (object.to_string(), &**status)).collect();
+            statuses.iter().map(|(object, status)| (object.to_string(), &**status)).collect();
         Ok(match self.output {
             Form::Yaml => serde_saphyr::to_string(&statuses)?,
             Form::Json => serde_json::to_string_pretty(&statuses)? + "\n",

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use silverback_kong::EntityKey;
 
-use crate::condition::Condition;
+use crate::condition::ConditionKind::{Accepted, Programmed};
+use crate::condition::{Condition, ConditionKind};
 
 /// The status of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,31 @@ pub struct ObjectStatus {
     /// What its kind has.
     #[serde(flatten)]
     pub status: Status,
+}
+
+impl ObjectStatus {
+    /// The status of a newer version of the object of which nothing is decided yet, for this reason.
+    #[must_use]
+    pub fn undecided(mut self, generation: i64, why: &str) -> Self {
+        let unknown = |kinds: &[ConditionKind]| kinds.iter().map(|kind| Condition::unknown(*kind, why)).collect();
+        let accepted = || unknown(&[Accepted]);
+        let both = || unknown(&[Accepted, Programmed]);
+        self.observed_generation = generation;
+        match &mut self.status {
+            Status::GatewayClass(class) => class.conditions = accepted(),
+            Status::Gateway(gateway) => {
+                gateway.conditions = both();
+                gateway.listeners.iter_mut().for_each(|listener| listener.conditions = both());
+            }
+            Status::ListenerSet(set) => {
+                set.conditions = both();
+                set.listeners.iter_mut().for_each(|listener| listener.conditions = both());
+            }
+            Status::Route(route) => route.parents.iter_mut().for_each(|parent| parent.conditions = accepted()),
+            Status::Policy(policy) => policy.ancestors.iter_mut().for_each(|it| it.conditions = accepted()),
+        }
+        self
+    }
 }
 
 /// The status of an object, by its kind. Each has a field that those after it do not have, so that its text tells it.

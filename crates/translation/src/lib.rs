@@ -24,6 +24,7 @@ mod kinds;
 mod leave_out;
 mod matchable;
 mod output;
+mod pending;
 mod plugins;
 mod product;
 mod publishing;

@@ -16,6 +16,7 @@ use crate::inputs::Inputs;
 use crate::intake::{take_change, undecodable};
 use crate::kinds::gateway_api::GROUP;
 use crate::output::{Diagnostic, Entity, ObjectChange, Output};
+use crate::pending;
 use crate::product::Product;
 use crate::settings::{InForce, Settings};
 use crate::source::Notes;
@@ -38,6 +39,8 @@ pub struct Translator {
     diagnostics: Diagnostics,
     statuses: BTreeMap<ObjectRef, Arc<ObjectStatus>>,
     withheld: Withheld,
+    /// Statuses of what is withheld, in place of those of the versions in force.
+    pending: BTreeMap<ObjectRef, Arc<ObjectStatus>>,
 }
 
 /// All there is to know about an object.
@@ -70,6 +73,7 @@ impl Translator {
             diagnostics: Diagnostics::default(),
             statuses: BTreeMap::new(),
             withheld: Withheld::default(),
+            pending: BTreeMap::new(),
         }
     }
 
@@ -125,6 +129,18 @@ impl Translator {
     fn tell_withheld(&mut self, doubtful: &BTreeSet<String>, touched: &mut Touched) {
         for (object, note) in self.withheld.notes(doubtful) {
             self.diagnostics.say(Speaker::Withheld(object), note.into_iter().collect(), &mut touched.objects);
+        }
+        let settings = self.settings.now();
+        let undecided = self.withheld.changes().filter_map(|change| {
+            let status = pending::status(change, self.statuses.get(&change.object), &settings)?;
+            Some((change.object.clone(), status))
+        });
+        let undecided = undecided.collect();
+        let before = std::mem::replace(&mut self.pending, undecided);
+        for object in before.keys().chain(self.pending.keys()) {
+            if before.get(object) != self.pending.get(object) || touched.statuses.contains_key(object) {
+                touched.statuses.insert(object.clone(), self.status(object).cloned());
+            }
         }
     }
 
@@ -322,15 +338,21 @@ impl Translator {
         self.diagnostics.about(object)
     }
 
-    /// All statuses of the Gateway API's objects, by object.
-    pub fn statuses(&self) -> &BTreeMap<ObjectRef, Arc<ObjectStatus>> {
-        &self.statuses
+    /// All statuses of the Gateway API's objects, by object. Made on demand.
+    pub fn statuses(&self) -> BTreeMap<ObjectRef, Arc<ObjectStatus>> {
+        let all = self.statuses.iter().chain(&self.pending);
+        all.map(|(object, status)| (object.clone(), status.clone())).collect()
+    }
+
+    /// The status of an object of the Gateway API.
+    pub fn status(&self, object: &ObjectRef) -> Option<&Arc<ObjectStatus>> {
+        self.pending.get(object).or_else(|| self.statuses.get(object))
     }
 
     /// All there is to know about an object.
     pub fn explain(&self, object: &ObjectRef) -> Explanation {
         let entities = self.entities_of(object).into_iter().filter_map(|key| Some((key.clone(), self.entity(&key)?)));
-        let status = self.statuses.get(object).cloned();
+        let status = self.status(object).cloned();
         Explanation { entities: entities.collect(), diagnostics: self.diagnostics.about(object), status }
     }
 
@@ -345,7 +367,8 @@ impl Translator {
         let graph = self.graph.footprint();
         let graph = graph.slots + graph.readers + graph.reads + graph.memberships;
         let rest = [self.store.footprint(), self.gate.footprint(), self.diagnostics.footprint(), self.statuses.len()];
-        graph + rest.iter().sum::<usize>() + self.told.footprint() + self.withheld.footprint()
+        let doubt = self.withheld.footprint() + self.pending.len();
+        graph + rest.iter().sum::<usize>() + self.told.footprint() + doubt
     }
 }
 

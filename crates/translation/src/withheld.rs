@@ -33,6 +33,11 @@ impl Withheld {
         all.into_values().collect()
     }
 
+    /// What is withheld.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &ObjectChange> {
+        self.changes.values()
+    }
+
     /// Withholds a change.
     pub(crate) fn keep(&mut self, change: ObjectChange) {
         self.changes.insert(change.object.clone(), change);

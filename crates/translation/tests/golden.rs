@@ -41,9 +41,9 @@ fn output(objects: &[Value], settings: &Settings) -> Value {
     let entities = translator.entities().into_iter().map(|(key, entity)| (key.clone(), entity.rendered.clone()));
     let document: silverback_kong::Document = entities.collect();
     let mut output = json!({"config": document.value(), "diagnostics": said});
-    let statuses = translator.statuses().iter();
+    let statuses = translator.statuses().into_iter();
     let statuses: serde_json::Map<String, Value> =
-        statuses.map(|(object, status)| (object.to_string(), serde_json::to_value(&**status).unwrap())).collect();
+        statuses.map(|(object, status)| (object.to_string(), serde_json::to_value(&*status).unwrap())).collect();
     if !statuses.is_empty() {
         output["statuses"] = Value::Object(statuses);
     }

@@ -166,7 +166,7 @@ proptest! {
         prop_assert_eq!(diagnostics(&translator), diagnostics(&fresh));
         prop_assert_eq!(translator.statuses(), fresh.statuses());
         prop_assert_eq!(&follower.entities, &translator.entities());
-        prop_assert_eq!(&follower.statuses, translator.statuses());
+        prop_assert_eq!(&follower.statuses, &translator.statuses());
         prop_assert_eq!(&follower.diagnostics, &diagnostics(&translator));
     }
 

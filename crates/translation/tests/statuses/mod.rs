@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use silverback_model::{ObjectKey, ObjectRef};
 use silverback_translation::{Settings, Translator, upsert};
 
+mod completed;
 mod contests;
 mod gateways;
 mod policies;
@@ -80,7 +81,7 @@ pub fn translated(objects: &[Value]) -> Translator {
 pub fn status_in(translator: &Translator, kind: &str, name: &str) -> Value {
     let namespace = if kind == "GatewayClass" { "" } else { "n" };
     let object = ObjectRef::new(format!("{kind}.gateway.networking.k8s.io"), ObjectKey::new(namespace, name));
-    translator.statuses().get(&object).map_or(Value::Null, |status| serde_json::to_value(&**status).unwrap())
+    translator.status(&object).map_or(Value::Null, |status| serde_json::to_value(&**status).unwrap())
 }
 
 pub fn status(objects: &[Value], kind: &str, name: &str) -> Value {
