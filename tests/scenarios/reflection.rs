@@ -27,7 +27,11 @@ async fn services_describe_themselves_and_their_health() -> anyhow::Result<()> {
     for (port, service, methods) in [
         (ports.watcher, "silverback.v1.State", vec!["Watch", "GetHead", "List", "Get", "ListKinds"]),
         (ports.translator, "silverback.v1.Config", vec!["Watch", "GetHead", "GetEntity", "ListEntities", "Explain"]),
-        (ports.pusher, "silverback.v1.Gateways", vec!["ListGateways", "WatchGateways", "GetLeader", "GetIsolation"]),
+        (
+            ports.pusher,
+            "silverback.v1.Gateways",
+            vec!["ListGateways", "WatchGateways", "GetLeader", "GetIsolation", "GetProgress"],
+        ),
     ] {
         let channel = channel(port)?;
         serves(&channel, service).await?;

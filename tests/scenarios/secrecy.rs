@@ -212,6 +212,9 @@ async fn gateway_reports(ports: Ports, shown: &mut Shown) -> anyhow::Result<()> 
     let gateways = client.list_gateways(v1::ListGatewaysRequest {}).await?.into_inner();
     ensure!(gateways.gateways.iter().any(|gateway| gateway.last_error.contains("(hidden)")), "{gateways:?}");
     shown.add("ListGateways", &gateways);
-    shown.add("GetIsolation", &client.get_isolation(v1::GetIsolationRequest {}).await?.into_inner());
+    let isolation = client.get_isolation(v1::GetIsolationRequest {}).await?.into_inner();
+    shown.add("GetIsolation", &isolation);
+    let entities = isolation.quarantine.into_iter().filter_map(|entry| entry.within).collect();
+    shown.add("GetProgress", &client.get_progress(v1::GetProgressRequest { entities }).await?.into_inner());
     Ok(())
 }

@@ -9,8 +9,9 @@ use silverback_proto::v1::config_client::ConfigClient;
 use silverback_proto::v1::explain_request::Subject;
 use silverback_proto::v1::{self, diagnostic};
 use silverback_resources::registry;
-use silverback_service::addresses::TranslatorUrl;
+use silverback_service::addresses::{PusherUrl, TranslatorUrl};
 
+use crate::completed::completed;
 use crate::dial::{DialArgs, block_on, refusal};
 use crate::status::{Form, titled};
 
@@ -23,6 +24,9 @@ pub(crate) struct ExplainArgs {
 
     #[command(flatten)]
     translators: TranslatorUrl,
+
+    #[command(flatten)]
+    pushers: PusherUrl,
 
     #[command(flatten)]
     dial: DialArgs,
@@ -49,7 +53,8 @@ impl ExplainArgs {
     async fn explain(self) -> anyhow::Result<String> {
         let subject = subject(&self.subject)?;
         let is_object = matches!(subject, Subject::Object(_));
-        let replicas = self.dial.dialer()?.replicas("--translator-url", &self.translators.translator_url).await?;
+        let dialer = self.dial.dialer()?;
+        let replicas = dialer.replicas("--translator-url", &self.translators.translator_url).await?;
         // The first that answers will do: all make the same of the same.
         let mut unreached = Vec::new();
         for replica in replicas {
@@ -62,7 +67,19 @@ impl ExplainArgs {
             };
             let request = v1::ExplainRequest { subject: Some(subject.clone()) };
             let answer = ConfigClient::new(channel).explain(request).await;
-            let answer = answer.map_err(|status| anyhow::anyhow!("{}", refusal(&status)))?.into_inner();
+            let mut answer = answer.map_err(|status| anyhow::anyhow!("{}", refusal(&status)))?.into_inner();
+            if let Subject::Object(object) = &subject
+                && !answer.status.is_empty()
+            {
+                let pushers = &self.pushers.pusher_url;
+                let (status, problem) = completed(&answer.status, object.clone(), &dialer, pushers).await;
+                answer.status = status.to_string();
+                if let Some(problem) = problem {
+                    eprintln!(
+                        "what gateways have is not known, no pusher can be asked ({problem}); check --pusher-url"
+                    );
+                }
+            }
             return Ok(match self.output {
                 Form::Json => serde_json::to_string_pretty(&to_json(&answer))? + "\n",
                 Form::Table => to_table(&answer, is_object),

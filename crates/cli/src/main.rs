@@ -1,6 +1,7 @@
 //! The `silverback` binary: everything in one process, and tools for people.
 
 mod bench;
+mod completed;
 mod demo;
 mod dial;
 mod explain;

@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use futures::{Stream, StreamExt};
 use silverback_gateway::{GatewayReport, State};
+use silverback_kong::EntityKey;
 use silverback_lease::{Handle, LeaseName};
 use silverback_proto::v1::{self, gateway, gateways_server::Gateways, watch_gateways_response::Event};
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use crate::fleet::Reports;
 use crate::isolation_service::{self, Kept, Shown};
+use crate::progress::{self, Offers};
 
 /// The election, where there is one.
 pub(crate) struct Election {
@@ -26,6 +28,7 @@ pub(crate) struct GatewaysService {
     pub(crate) identity: String,
     pub(crate) shown: watch::Receiver<Shown>,
     pub(crate) kept: watch::Receiver<Kept>,
+    pub(crate) offers: watch::Receiver<Offers>,
 }
 
 #[tonic::async_trait]
@@ -81,6 +84,17 @@ impl Gateways for GatewaysService {
 
     async fn get_isolation(&self, _: Request<v1::GetIsolationRequest>) -> Result<Response<v1::Isolation>, Status> {
         Ok(Response::new(isolation_service::answer(&self.shown.borrow(), &self.kept.borrow())))
+    }
+
+    async fn get_progress(
+        &self,
+        request: Request<v1::GetProgressRequest>,
+    ) -> Result<Response<v1::GetProgressResponse>, Status> {
+        let entities = request.into_inner().entities.into_iter();
+        let entities = entities.map(|key| EntityKey::new(key.collection.as_str().into(), key.name));
+        let offers = self.offers.borrow().clone();
+        let (reports, shown) = (self.reports.borrow(), self.shown.borrow());
+        Ok(Response::new(progress::wire(offers.progress(entities, reports.values(), &shown.quarantine))))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::isolation_metrics::IsolationMetrics;
 use crate::isolation_service::{Kept, Shown};
 use crate::lead::Lead;
 use crate::plan::{Ends, PATIENCE, Plan, Planner};
+use crate::progress::Offers;
 use crate::{feedback, keep};
 
 /// What comes out.
@@ -20,6 +21,7 @@ pub(crate) struct Isolation {
     pub(crate) plans: watch::Receiver<Option<Arc<Plan>>>,
     pub(crate) shown: watch::Receiver<Shown>,
     pub(crate) kept: watch::Receiver<Kept>,
+    pub(crate) offers: watch::Receiver<Offers>,
 }
 
 /// Where the Lease is, and the way there; none without an election.
@@ -42,6 +44,7 @@ pub(crate) fn start(
     let (found_tx, found) = watch::channel(None);
     let (recalled_tx, recalled) = watch::channel(None);
     let (kept_tx, kept) = watch::channel(Kept::default());
+    let (offers_tx, offers) = watch::channel(Offers::default());
     let metrics = IsolationMetrics::register(metrics);
     if let Some(place) = feedback_place(args, beside.clone()) {
         tokio::spawn(feedback::read(place.clone(), found_tx));
@@ -62,9 +65,10 @@ pub(crate) fn start(
         accepted: accepted_tx,
         feedback: feedback_tx,
         shown: shown_tx,
+        offers: offers_tx,
     };
     tokio::spawn(Planner::new(ends, elects, PATIENCE, metrics).run());
-    Isolation { plans, shown, kept }
+    Isolation { plans, shown, kept, offers }
 }
 
 /// Where feedback goes: a file, a ConfigMap beside the Lease, or nowhere.

@@ -15,6 +15,7 @@ mod keep;
 mod lead;
 mod metrics;
 mod plan;
+mod progress;
 mod reload;
 mod votes;
 
@@ -109,7 +110,8 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
 
     let server =
         GrpcServer { flag: "--pusher-bind-address", listen: args.pusher_bind_address, name: "silverback.v1.Gateways" };
-    let service = GatewaysService { reports, election, identity, shown: found.shown, kept: found.kept };
+    let service =
+        GatewaysService { reports, election, identity, shown: found.shown, kept: found.kept, offers: found.offers };
     let served = server.serve(&context, |routes| {
         routes.add_service(GatewaysServer::new(service));
     });

@@ -17,6 +17,7 @@ use crate::fleet::Reports;
 use crate::follow::Desired;
 use crate::isolation_metrics::IsolationMetrics;
 use crate::isolation_service::Shown;
+use crate::progress::Offers;
 use crate::votes::{self, Kinds};
 
 /// How long a gateway that does not answer is waited for before what the others refuse is left out.
@@ -60,6 +61,7 @@ pub(crate) struct Ends {
     pub(crate) accepted: watch::Sender<Option<Arc<Accepted>>>,
     pub(crate) feedback: watch::Sender<Feedback>,
     pub(crate) shown: watch::Sender<Shown>,
+    pub(crate) offers: watch::Sender<Offers>,
 }
 
 /// Decides what the gateways shall have.
@@ -307,6 +309,9 @@ impl Planner {
     fn show(&self) {
         let quarantine = self.search.quarantine();
         self.metrics.quarantined(quarantine.len());
+        let wanted = self.wanted.back().map(|desired| desired.config.clone()).unwrap_or_default();
+        let offered = self.offered.iter().map(|offered| (offered.hash, offered.config.clone())).collect();
+        self.ends.offers.send_replace(Offers { wanted, offered });
         let accepted = self.ends.accepted.borrow().as_ref().map(|it| (it.commit.generation, it.at));
         let shown = Shown { quarantine: quarantine.to_vec(), suspects: self.search.suspects(), accepted };
         self.ends.shown.send_if_modified(|before| {

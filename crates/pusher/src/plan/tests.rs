@@ -74,6 +74,7 @@ impl World {
             accepted,
             feedback,
             shown,
+            offers: watch::channel(Offers::default()).0,
         };
         tokio::spawn(Planner::new(ends, false, patience, IsolationMetrics::register(&registry)).run());
         tokio::spawn(fleet::aim(
@@ -426,6 +427,7 @@ async fn who_does_not_lead_holds_nothing_back() {
         accepted: watch::channel(None).0,
         feedback: watch::channel(Feedback::default()).0,
         shown: watch::channel(Shown::default()).0,
+        offers: watch::channel(Offers::default()).0,
     };
     let registry = silverback_service::metrics::Metrics::default();
     tokio::spawn(Planner::new(ends, true, FOR_EVER, IsolationMetrics::register(&registry)).run());
