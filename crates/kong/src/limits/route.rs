@@ -121,12 +121,15 @@ fn is_path(path: &str) -> bool {
 }
 
 fn headers(route: &Route) -> Result<(), Refused> {
-    for name in route.headers.keys() {
+    for (name, values) in &route.headers {
         if name.eq_ignore_ascii_case("host") {
             return Err(Refused::new("headers", name, "the host among the hosts, not among the headers"));
         }
         if !is_header_name(name) {
             return Err(Refused::new("headers", name, "names of headers of letters, digits, - and _"));
+        }
+        if values.is_empty() || values.iter().any(String::is_empty) {
+            return Err(Refused::new("headers", name, "values of at least one character"));
         }
     }
     Ok(())
@@ -230,6 +233,14 @@ mod tests {
         assert!(plain.snis.is_empty());
         let mut only = Route { snis: vec!["a.test".into()], paths: Vec::new(), ..with(&["https"]) };
         assert_eq!(route(&mut only, false), Ok(vec![]));
+    }
+
+    #[test]
+    fn headers_have_values() {
+        for values in [vec![], vec![String::new()], vec!["a".to_owned(), String::new()]] {
+            let headers = [("x-a".to_owned(), values)].into();
+            assert_eq!(left_out(&Route { headers, ..with(&[]) }), "headers");
+        }
     }
 
     #[test]
