@@ -81,6 +81,10 @@ apiVersion: v1
 kind: Secret
 metadata: {name: plain, namespace: shop}
 stringData: {key: hush}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingresss
+metadata: {name: odd, namespace: shop}
 "#;
 
 #[tokio::test]
@@ -99,6 +103,9 @@ async fn manifests_that_are_no_good_are_named_and_hide_no_other() -> anyhow::Res
         ensure!(!services[0]["routes"][0][field].is_null(), "{flavor}: {rendered}");
         for parts in [
             &["HTTPRoute", "shop/wrong-type", "expected a sequence"][..],
+            &["document 3", "HTTPRoute good", "no field spec.unknown"],
+            &["document 3", "HTTPRoute good", "no field spec.rules[0].unknown"],
+            &["document 11", "Ingresss odd", "is Ingress of networking.k8s.io/v1 meant?"],
             &["HTTPRoute homeless", "metadata.namespace is missing", "--complete"],
             &["Secret plain", "stringData is not read", "--complete"],
             &["document 6", "is no valid YAML"],

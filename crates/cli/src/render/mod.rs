@@ -1,18 +1,21 @@
 //! `silverback render`: manifests in, Kong's declarative configuration out, without a cluster.
 
+mod input;
+mod unknown;
+
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read, Write};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::Value;
 use silverback_kong::{Collection, Document, EntityKey};
-use silverback_resources::manifest::{self, Manifest};
-use silverback_resources::registry;
 use silverback_status::ObjectStatus;
 use silverback_translation::Translator;
 use silverback_translator::TranslationArgs;
+
+use input::{Problems, load, read};
 
 /// Flags of `silverback render`.
 #[derive(clap::Args)]
@@ -53,7 +56,7 @@ pub(crate) struct RenderArgs {
     #[arg(long, value_name = "COLLECTION/NAME", conflicts_with = "show_status")]
     explain: Option<String>,
 
-    /// Fail when something could not be translated.
+    /// Fail when something could not be translated, or has fields that its kind has not.
     #[arg(long)]
     strict: bool,
 
@@ -175,77 +178,6 @@ fn schemas(folder: &Path) -> anyhow::Result<BTreeMap<String, Value>> {
 fn minute() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     now.as_secs() / 60
-}
-
-struct Problems {
-    count: usize,
-    colours: bool,
-}
-
-impl Problems {
-    fn new() -> Self {
-        Self { count: 0, colours: std::io::stderr().is_terminal() }
-    }
-
-    fn tell(&mut self, problem: &str) {
-        self.count += 1;
-        let (on, off) = if self.colours { ("\u{1b}[33m", "\u{1b}[0m") } else { ("", "") };
-        eprintln!("{on}warning:{off} {problem}");
-    }
-}
-
-fn load(name_of_file: &str, text: &str, complete: bool, objects: &mut Vec<Value>, problems: &mut Problems) {
-    let load = if complete { manifest::load } else { manifest::load_as_written };
-    for manifest in load(name_of_file, text) {
-        match manifest {
-            Ok(manifest) => {
-                for gap in gaps(&manifest) {
-                    let (kind, name) = (manifest.object["kind"].as_str().unwrap_or_default(), &manifest.key.name);
-                    let way_out = "or have it filled in with --complete";
-                    problems.tell(&format!("{name_of_file}: {}: {kind} {name}: {gap}, {way_out}", manifest.place));
-                }
-                objects.push(manifest.object);
-            }
-            Err(error) => problems.tell(&error.to_string()),
-        }
-    }
-}
-
-/// What an API server would have filled in, where it makes a difference.
-fn gaps(manifest: &Manifest) -> Vec<&'static str> {
-    let written = |pointer: &str| manifest.object.pointer(pointer).is_some();
-    let mut gaps = Vec::new();
-    if manifest.kind.is_some_and(registry::Kind::namespaced) && !written("/metadata/namespace") {
-        gaps.push("metadata.namespace is missing; write it");
-    }
-    if manifest.kind.is_some_and(|kind| kind.id == registry::KindId::SECRET) && written("/stringData") {
-        gaps.push("stringData is not read; write data");
-    }
-    gaps
-}
-
-/// Names and texts of a file, of a folder's manifests, or of standard input.
-fn read(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("standard input")?;
-        return Ok(vec![("standard input".to_owned(), text)]);
-    }
-    let in_words = || format!("-f {}: cannot be read", path.display());
-    if path.is_dir() {
-        let mut entries = std::fs::read_dir(path).with_context(in_words)?.collect::<Result<Vec<_>, _>>()?;
-        entries.sort_by_key(std::fs::DirEntry::path);
-        let mut all = Vec::new();
-        for entry in entries {
-            let path = entry.path();
-            let manifest = path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|e| end == *e));
-            if path.is_dir() || manifest {
-                all.extend(read(&path)?);
-            }
-        }
-        return Ok(all);
-    }
-    Ok(vec![(path.display().to_string(), std::fs::read_to_string(path).with_context(in_words)?)])
 }
 
 #[cfg(test)]
