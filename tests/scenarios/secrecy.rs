@@ -146,7 +146,7 @@ async fn no_secret_shows_in_anything_that_people_see() -> anyhow::Result<()> {
     state(ports, &mut shown).await?;
     config(ports, &mut shown).await?;
     gateway_reports(ports, &mut shown).await?;
-    commands(ports, &mut shown).await?;
+    commands(ports, &folder, &mut shown).await?;
     for (name, service) in [("watcher", &watcher), ("translator", &translator), ("pusher", &pusher)] {
         shown.add(format!("metrics of the {name}"), &service.metrics().await?);
         shown.add(format!("log of the {name}"), &service.process.lines());
@@ -188,7 +188,7 @@ async fn config(ports: Ports, shown: &mut Shown) -> anyhow::Result<()> {
 }
 
 /// What people's commands print.
-async fn commands(ports: Ports, shown: &mut Shown) -> anyhow::Result<()> {
+async fn commands(ports: Ports, folder: &Folder, shown: &mut Shown) -> anyhow::Result<()> {
     let url = |service: &str, port: u16| format!("--{service}-url=http://127.0.0.1:{port}");
     let (watcher, translator) = (url("watcher", ports.watcher), url("translator", ports.translator));
     let pusher = url("pusher", ports.pusher);
@@ -199,6 +199,14 @@ async fn commands(ports: Ports, shown: &mut Shown) -> anyhow::Result<()> {
             shown.add(format!("explain {subject}"), &silverback("explain", &[subject, output, &translator]).await?);
         }
     }
+    let render = ["-f", &folder.path(), "--complete"];
+    for output in ["-o=json", "-o=yaml", "--explain=consumers/ann"] {
+        let told = silverback("render", &[&render[..], &[output]].concat()).await?;
+        ensure!(told.1.contains("--show-secrets") == output.starts_with("-o"), "render {output}: {told:?}");
+        shown.add(format!("render {output}"), &told);
+    }
+    let whole = silverback("render", &[&render[..], &["--show-secrets"]].concat()).await?.1;
+    ensure!(whole.contains(MARKER) && whole.contains("PRIVATE KEY"), "--show-secrets hides them: {whole}");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ mod args;
 mod config_service;
 mod metrics;
 mod pipeline;
-mod redact;
+pub mod redact;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -1,7 +1,8 @@
 //! What people may see of an entity: no private key, no credential, and nothing of a plugin that was made from a Secret.
 
 use serde_json::Value;
-use silverback_model::redact::{self, REDACTED};
+use silverback_model::redact;
+pub use silverback_model::redact::REDACTED;
 use silverback_model::{Sources, canonical};
 
 /// The lists of credentials within a consumer.
@@ -17,22 +18,26 @@ const CREDENTIALS: [&str; 7] = [
 /// What stays readable within a credential.
 const HARMLESS: [&str; 6] = ["id", "tags", "username", "algorithm", "group", "name"];
 
-/// The body of an entity, fit to be shown.
+/// The text of an entity, fit to be shown.
 pub(crate) fn body(collection: &str, body: &str, sources: &Sources) -> String {
     let Ok(mut entity) = serde_json::from_str::<Value>(body) else { return "{}".to_owned() };
-    let from_secret = sources.iter().any(|source| source.object.kind == "Secret");
+    self::entity(collection, &mut entity, sources.iter().any(|source| source.object.kind == "Secret"));
+    canonical::to_string(&entity)
+}
+
+/// Hides what is secret in an entity. `from_secret`: a Secret is among the objects that it was made from.
+pub fn entity(collection: &str, entity: &mut Value, from_secret: bool) {
     match collection {
-        "certificates" => hide(&mut entity, &["key", "key_alt"]),
-        "licenses" => hide(&mut entity, &["payload"]),
-        "keys" => hide(&mut entity, &["jwk", "pem"]),
-        "consumers" => hide_credentials(&mut entity),
+        "certificates" => hide(entity, &["key", "key_alt"]),
+        "licenses" => hide(entity, &["payload"]),
+        "keys" => hide(entity, &["jwk", "pem"]),
+        "consumers" => hide_credentials(entity),
         _ => (),
     }
     if from_secret {
-        hide_configs(&mut entity, collection);
+        hide_configs(entity, collection);
     }
-    redact::named(&mut entity);
-    canonical::to_string(&entity)
+    redact::named(entity);
 }
 
 fn hide(entity: &mut Value, fields: &[&str]) {

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use silverback_kong::{Collection, Document, EntityKey};
+use silverback_kong::{Collection, Document, EntityKey, Rendered};
+use silverback_resources::registry::KindId;
 use silverback_status::ObjectStatus;
-use silverback_translation::Translator;
-use silverback_translator::TranslationArgs;
+use silverback_translation::{Entity, Translator};
+use silverback_translator::{TranslationArgs, redact};
 
 use input::{Problems, load, read};
 
@@ -59,6 +60,10 @@ pub(crate) struct RenderArgs {
     /// Fail when something could not be translated, or has fields that its kind has not.
     #[arg(long)]
     strict: bool,
+
+    /// Show private keys, credentials and other secrets, as gateways must get them.
+    #[arg(long)]
+    show_secrets: bool,
 
     /// Print the statuses of Gateway API objects, by object, in place of the configuration.
     #[arg(long)]
@@ -118,8 +123,17 @@ impl RenderArgs {
 
 impl RenderArgs {
     fn document(&self, translator: &Translator) -> anyhow::Result<String> {
-        let entities = translator.entities().into_iter();
-        let document: Document = entities.map(|(key, entity)| (key, entity.rendered.clone())).collect();
+        let mut hidden = 0_usize;
+        let entities = translator.entities().into_iter().map(|(key, entity)| {
+            let rendered = if self.show_secrets { entity.rendered.clone() } else { without_secrets(&key, &entity) };
+            hidden += usize::from(rendered != entity.rendered);
+            (key, rendered)
+        });
+        let document: Document = entities.collect();
+        if hidden > 0 {
+            let told = "so that this is no configuration for gateways; --show-secrets shows them";
+            eprintln!("note: secrets are shown as {:?} (entities: {hidden}), {told}", redact::REDACTED);
+        }
         Ok(match self.output {
             Form::Yaml => document.to_yaml()?,
             Form::Json => document.to_json()? + "\n",
@@ -135,6 +149,14 @@ impl RenderArgs {
             Form::Json => serde_json::to_string_pretty(&statuses)? + "\n",
         })
     }
+}
+
+/// An entity as people may see it.
+fn without_secrets(key: &EntityKey, entity: &Entity) -> Rendered {
+    let mut value = entity.rendered.value();
+    let from_secret = entity.provenance.iter().any(|maker| maker.object.kind == KindId::SECRET.as_str());
+    redact::entity(key.collection.as_str(), &mut value, from_secret);
+    Rendered::of_value(key, &value)
 }
 
 /// Why an entity is what it is, e.g. `services/shop.web.80`.
