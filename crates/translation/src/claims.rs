@@ -103,6 +103,8 @@ pub(crate) struct RouteClaim {
     pub rank: Option<Rank>,
     /// The matches it was made of, where others may stand in their way.
     pub stakes: Arc<[Stake]>,
+    /// Places of the rules that lead to it, of a route of the Gateway API.
+    pub rules: Vec<usize>,
 }
 
 impl RouteClaim {

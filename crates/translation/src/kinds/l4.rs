@@ -104,7 +104,8 @@ impl<'a> Translation<'a> {
         let mut notes = Notes::default();
         annotations::apply_streams(&self.source, self.view.settings.expressions(), &mut route, &mut notes);
         self.notes.merge(notes);
-        let claim = RouteClaim { route, plugins: self.plugins.clone(), rank: None, stakes: [].into() };
+        let claim =
+            RouteClaim { route, plugins: self.plugins.clone(), rank: None, stakes: [].into(), rules: Vec::new() };
         self.service(at, &backend.service_name, service_port).routes.push(claim);
     }
 

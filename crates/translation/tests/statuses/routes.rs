@@ -247,3 +247,40 @@ fn parents_of_others_get_no_word_of_ours() {
     let lost = at(route(json!([rule()])), "/spec/parentRefs/0/name", json!("none"));
     assert_eq!(status(&[lost], "HTTPRoute", "r"), Value::Null);
 }
+
+fn annotated(mut route: Value, annotation: &str, value: &str) -> Value {
+    route["metadata"]["annotations"] = json!({ annotation: value });
+    route
+}
+
+/// What annotations ask for counts as well: where Kong would refuse every route of a rule, the rule is not served.
+#[test]
+fn annotations_that_let_a_rule_match_nothing_refuse_it() {
+    let rules = json!([{"backendRefs": backend("s")}]);
+    let calls = object("GRPCRoute", "r", json!({"parentRefs": [{"name": "g"}], "rules": rules}));
+    let methods = |methods: &str| annotated(calls.clone(), "konghq.com/methods", methods);
+    let refused = translated(&[methods("GET,PUT")]);
+    let status = status_in(&refused, "GRPCRoute", "r");
+    assert_eq!(parent(&status), REFUSED);
+    let message = message(&status["parents"][0]["conditions"], "Accepted");
+    assert!(message.contains("methods \"GET,PUT\"") && message.contains("POST"), "{message}");
+    let attached = &status_in(&refused, "Gateway", "g")["listeners"][0]["attachedRoutes"];
+    assert_eq!(attached, 0, "it is not accepted");
+    assert_eq!(parent(&super::status(&[methods("GET,POST")], "GRPCRoute", "r")), FINE, "calls are served");
+    let expressions = Settings { router_flavor: RouterFlavor::Expressions, ..Settings::default() };
+    let ignored = translated_with(expressions, &[methods("GET")]);
+    assert_eq!(parent(&status_in(&ignored, "GRPCRoute", "r")), FINE, "no annotation matches there");
+
+    let host = annotated(route(json!([rule()])), "konghq.com/headers.Host", "a.test");
+    assert_eq!(routed(&[host]), REFUSED);
+    assert_eq!(routed(&[annotated(route(json!([rule(), rule()])), "konghq.com/snis", "a.test")]), FINE);
+    // Calls are POST: of two rules one goes.
+    let by_method = |method: &str| {
+        let mut rule = rule();
+        rule["matches"][0]["method"] = method.into();
+        rule
+    };
+    let both = annotated(route(json!([by_method("GET"), by_method("POST")])), "konghq.com/protocols", "grpc");
+    let wanted = ["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs", "PartiallyInvalid=True/UnsupportedValue"];
+    assert_eq!(routed(&[both]), wanted);
+}

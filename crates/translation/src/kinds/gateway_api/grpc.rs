@@ -169,10 +169,10 @@ impl Translation<'_> {
     }
 
     /// A route with the plugins of its rule.
-    fn claim(&self, mut route: Route, filtered: &Filtered, rank: Option<Rank>) -> RouteClaim {
+    fn claim(&self, mut route: Route, rule: usize, filtered: &Filtered, rank: Option<Rank>) -> RouteClaim {
         route.plugins.clone_from(&filtered.plugins);
         let named: Vec<_> = filtered.named.iter().map(|(_, named)| named.clone()).collect();
-        RouteClaim { route, plugins: self.scope.plugins(&named), rank, stakes: [].into() }
+        RouteClaim { route, plugins: self.scope.plugins(&named), rank, stakes: [].into(), rules: vec![rule] }
     }
 
     fn traditional_route(
@@ -202,7 +202,7 @@ impl Translation<'_> {
         }
         let mut notes = Notes::default();
         annotations::apply_traditional(&self.scope.source, self.matching.clone(), &mut route, &mut notes);
-        let mut claim = self.claim(route, filtered, None);
+        let mut claim = self.claim(route, rule_at, filtered, None);
         claim.stakes = [self.stake(rule_at, at, given)].into();
         (claim, notes)
     }
@@ -242,7 +242,7 @@ impl Translation<'_> {
         annotations::apply_expressions(&self.scope.source, &mut route, &mut notes);
         let seniority = Seniority { created: meta.creation_timestamp.clone(), object: meta.key(), place };
         let rank = Rank { host: String::new(), class: class(given, host), most: 0xff, seniority };
-        (self.claim(route, filtered, Some(rank)), notes)
+        (self.claim(route, rule_at, filtered, Some(rank)), notes)
     }
 }
 

@@ -20,9 +20,11 @@ mod references;
 mod selection;
 mod streams;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use silverback_kong::ids::IdKind;
+use silverback_kong::limits::{self, Refused};
 use silverback_kong::tags;
 use silverback_model::ObjectKey;
 use silverback_resources::types::{BackendTarget, ValueMatch};
@@ -144,8 +146,36 @@ impl Scope<'_> {
         findings.notes.error(&self.source.reference(), field, why, message);
     }
 
+    /// Finds the rules of which Kong refuses every route, for what annotations make of it. What is left out is left out
+    /// with all other routes, and told there: here is found what it means for the status.
+    fn refused_rules(&self, claims: &Claims) -> Vec<InvalidRule> {
+        let enterprise = self.view.settings.enterprise();
+        let (mut served, mut refused) = (BTreeSet::<usize>::new(), BTreeMap::<usize, Refused>::new());
+        for claim in claims.services.iter().flat_map(|service| &service.routes) {
+            match limits::route(&mut claim.route.clone(), enterprise) {
+                Ok(_) => served.extend(&claim.rules),
+                Err(why) => refused.extend(claim.rules.iter().map(|rule| (*rule, why.clone()))),
+            }
+        }
+        let refused = refused.into_iter().filter(|(rule, _)| !served.contains(rule));
+        let invalid = |(rule, why)| InvalidRule {
+            rule,
+            reason: ConditionReason::UnsupportedValue,
+            message: format!("its routes are left out: {why}"),
+        };
+        refused.map(invalid).collect()
+    }
+
     /// Closes the claims of a route.
-    fn finish(&self, mut claims: Claims, parents: Vec<crate::routed::Parent>, rules: usize, found: Findings) -> Claims {
+    fn finish(
+        &self,
+        mut claims: Claims,
+        parents: Vec<crate::routed::Parent>,
+        rules: usize,
+        mut found: Findings,
+    ) -> Claims {
+        found.invalid.extend(self.refused_rules(&claims));
+        found.invalid.sort_by_key(|it| it.rule);
         claims.notes = found.notes;
         let generation = self.source.meta.generation;
         let (invalid, references) = (found.invalid, found.references);

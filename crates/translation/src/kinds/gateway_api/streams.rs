@@ -127,7 +127,7 @@ fn claims(
             matching.apply(&mut route, expressions);
             let mut notes = Notes::default();
             annotations::apply_streams(&scope.source, expressions, &mut route, &mut notes);
-            (RouteClaim { route, plugins: scope.plugins(&[]), rank: None, stakes: [].into() }, notes)
+            (RouteClaim { route, plugins: scope.plugins(&[]), rank: None, stakes: [].into(), rules: vec![at] }, notes)
         });
         let (routes, notes): (Vec<_>, Vec<_>) = routes.unzip();
         notes.into_iter().for_each(|notes| findings.notes.merge(notes));

@@ -138,7 +138,8 @@ impl Translation<'_> {
     /// Puts a route into its service, with the plugin for its rewrite. A rewrite that cannot be had leaves the whole
     /// service out: sending requests on with the wrong path would be worse.
     fn add(&mut self, route: Route, service: &mut ServiceClaim) {
-        let mut claim = RouteClaim { route, plugins: self.plugins.clone(), rank: None, stakes: [].into() };
+        let mut claim =
+            RouteClaim { route, plugins: self.plugins.clone(), rank: None, stakes: [].into(), rules: Vec::new() };
         if let Some(target) = self.source.meta.annotation(annotations::REWRITE) {
             match rewrite::plugin(target, self.view.settings.feature_gates.rewrite_uris) {
                 Ok(plugin) => claim.nest(plugin),

@@ -188,6 +188,6 @@ impl Translation<'_> {
             plugin.tags.clone_from(&route.tags);
         }
         let named: Vec<_> = matched.filtered.named.iter().map(|(_, named)| named.clone()).collect();
-        RouteClaim { route, plugins: self.scope.plugins(&named), rank, stakes: [].into() }
+        RouteClaim { route, plugins: self.scope.plugins(&named), rank, stakes: [].into(), rules: vec![matched.rule_at] }
     }
 }

@@ -91,6 +91,7 @@ impl Translation<'_> {
         }
         let mut claim = self.claim(route, first, None);
         claim.stakes = shared.iter().map(|matched| self.stake(matched, first.captured)).collect();
+        claim.rules = shared.iter().map(|matched| matched.rule_at).collect();
         let mut notes = Notes::default();
         annotations::apply_traditional(&self.scope.source, self.matching.clone(), &mut claim.route, &mut notes);
         self.findings.notes.merge(notes);

@@ -92,7 +92,7 @@ impl Match {
             most: 0x3ff,
             seniority,
         };
-        let claim = RouteClaim { route, plugins: [].into(), rank: None, stakes: [stake].into() };
+        let claim = RouteClaim { route, plugins: [].into(), rank: None, stakes: [stake].into(), rules: Vec::new() };
         let meta = Meta { namespace: key.namespace, name: key.name, ..Meta::default() };
         let source = Source { group: "", version: "v1", kind: "HTTPRoute", meta: &meta };
         let mut claims = Claims::new(source.maker(), &created);
