@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use silverback_translation::{KongVersion, RouterFlavor, Settings};
 
+use super::gateways::key_pair;
 use super::*;
 
 /// "A Route MUST be considered Accepted if at least one of the Route's rules is implemented by the Gateway."
@@ -283,4 +284,56 @@ fn annotations_that_let_a_rule_match_nothing_refuse_it() {
     let both = annotated(route(json!([by_method("GET"), by_method("POST")])), "konghq.com/protocols", "grpc");
     let wanted = ["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs", "PartiallyInvalid=True/UnsupportedValue"];
     assert_eq!(routed(&[both]), wanted);
+}
+
+/// What Kong's plugin cannot do for other sites is refused, and the field named.
+#[test]
+fn cors_that_kong_cannot_follow_is_refused_by_its_field() {
+    for (cors, field) in [
+        (json!({"cors": {"allowMethods": ["GET"]}}), "allowOrigins"),
+        (json!({"cors": {"allowOrigins": ["https://a.test"], "allowMethods": ["GET", "PURGE"]}}), "allowMethods"),
+        (json!({}), "filters[0]"),
+    ] {
+        let mut filter = cors;
+        filter["type"] = "CORS".into();
+        let status = status(&[with("filters", json!([filter]))], "HTTPRoute", "r");
+        assert_eq!(parent(&status), REFUSED, "{field}");
+        let message = message(&status["parents"][0]["conditions"], "Accepted");
+        assert!(message.contains("spec.rules[0].filters[0]") && message.contains(field), "{message}");
+    }
+}
+
+/// A TLSRoute at listeners that end TLS: what refuses it, and that nothing else does.
+#[test]
+fn streams_whose_tls_ends_at_the_gateway_are_told_by_server_names() {
+    let listener = |protocol: &str, tls: Value, host: &str| {
+        let mut listener = json!({"name": "l", "port": 9443, "protocol": protocol, "tls": tls});
+        if !host.is_empty() {
+            listener["hostname"] = host.into();
+        }
+        listener
+    };
+    let ending = || json!({"mode": "Terminate", "certificateRefs": [{"name": "pair"}]});
+    let found = |listener: Value, hosts: Value| {
+        let spec = json!({"parentRefs": [{"name": "g"}], "hostnames": hosts, "rules": [{"backendRefs": backend("s")}]});
+        translated(&[key_pair("n"), gateway(json!([listener])), object("TLSRoute", "r", spec)])
+    };
+    let told = |listener: Value, hosts: Value| parent(&status_in(&found(listener, hosts), "TLSRoute", "r"));
+
+    let served = found(listener("TLS", ending(), ""), json!(["a.test"]));
+    assert_eq!(parent(&status_in(&served, "TLSRoute", "r")), FINE);
+    let entities = served.entities();
+    let service = entities.iter().find(|(key, _)| key.to_string() == "services/tlsroute.n.r.0").unwrap();
+    let routes = &service.1.rendered.value()["routes"];
+    assert_eq!((&routes[0]["protocols"], &routes[0]["snis"]), (&json!(["tls"]), &json!(["a.test"])));
+
+    assert_eq!(told(listener("TLS", ending(), ""), json!([])), REFUSED, "nothing tells its streams from others");
+    assert_eq!(told(listener("TLS", ending(), "a.test"), json!([])), FINE, "the listener's host does");
+    let far = told(listener("TLS", ending(), "a.test"), json!(["b.test"]));
+    assert_eq!(far[0], "Accepted=False/NoMatchingListenerHostname");
+    let https = told(listener("HTTPS", ending(), ""), json!(["a.test"]));
+    assert_eq!(https[0], "Accepted=False/NotAllowedByListeners");
+    let bare = found(listener("TLS", json!({"mode": "Terminate"}), ""), json!(["a.test"]));
+    let listener = conditions(&status_in(&bare, "Gateway", "g")["listeners"][0]["conditions"]);
+    assert!(listener.contains(&"ResolvedRefs=False/InvalidCertificateRef".to_owned()), "{listener:?}");
 }

@@ -31,6 +31,36 @@ fn sets_must_be_allowed() {
     assert_eq!(status_in(&translator, "Gateway", "g")["attachedListenerSets"], 1);
 }
 
+/// "From: All, None, Same, Selector … The default value is to allow no ListenerSets."
+#[test]
+fn namespaces_decide_whose_sets_are_allowed() {
+    let label = json!({"matchLabels": {"team": "a"}});
+    let cases = [
+        (json!({}), false, false),
+        (json!({"namespaces": {}}), false, false),
+        (json!({"namespaces": {"from": "None"}}), false, false),
+        (json!({"namespaces": {"from": "Same"}}), true, false),
+        (json!({"namespaces": {"from": "All"}}), true, true),
+        (json!({"namespaces": {"from": "Selector", "selector": label}}), true, true),
+        (json!({"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "b"}}}}), false, false),
+        (json!({"namespaces": {"from": "Selector"}}), false, false),
+        (json!({"namespaces": {"from": "Somewhere"}}), false, false),
+    ];
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "labels": {"team": "a"}}});
+    for (allowed, at_home, elsewhere) in cases {
+        for (home, is_allowed) in [("n", at_home), ("m", elsewhere)] {
+            let mut gateway = at(gateway(json!([http("web")])), "/metadata/namespace", json!(home));
+            gateway["spec"]["allowedListeners"] = allowed.clone();
+            let mut added = set("x", 1, json!([{"name": "extra", "port": 81, "protocol": "HTTP"}]));
+            added["spec"]["parentRef"]["namespace"] = home.into();
+            let status = status(&[namespace.clone(), gateway, added], "ListenerSet", "x");
+            let wanted = if is_allowed { "Accepted=True/Accepted" } else { "Accepted=False/NotAllowed" };
+            assert_eq!(conditions(&status["conditions"])[0], wanted, "{allowed} of a Gateway in {home}");
+        }
+    }
+}
+
 /// "ParentNotAccepted: … the parent Gateway is not accepted."
 #[test]
 fn sets_need_a_gateway_that_is_accepted() {
