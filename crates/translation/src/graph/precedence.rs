@@ -8,7 +8,7 @@ use silverback_incremental::{Ctx, Derived, Graph, Index, Members};
 use super::Scope;
 use crate::claimant::{ClaimantKey, ClaimantKind};
 use crate::claims::Claims;
-use crate::kinds::gateway_api::{self, Contender, Contenders, Need, covering};
+use crate::kinds::gateway_api::{self, At, Contender, Need, covering};
 
 /// Routes of one kind at a host; an empty one is every host.
 type Place = (ClaimantKind, String);
@@ -47,20 +47,20 @@ impl Needs {
         let all = graph.index("contenders by host", &contenders, placed(|_| true));
         let armed = graph.index("armed contenders by host", &contenders, placed(Contender::is_armed));
         let by_place = graph.group("order of matches", &all, move |ctx, (kind, host): &Place, own| {
-            let of = |claimants: &Members<ClaimantKey>| -> Contenders {
+            let of = |claimants: &Members<ClaimantKey>| {
                 claimants.iter().filter_map(|key| Some((key.clone(), ctx.get(&contenders, key)?))).collect()
             };
-            let around = |index: &Index<Place, ClaimantKey>| {
-                let wide = covering(host).map(|wide| (*kind, wide.to_owned()));
-                wide.map(|place| (of(&ctx.members(index, &place)), place.1)).map(|(all, wide)| (wide, all)).collect()
+            let at = |host: String, index: &Index<Place, ClaimantKey>| {
+                let (place, all) = ((*kind, host.clone()), false);
+                At { host, all, claimants: of(&ctx.members(index, &place)) }
             };
-            let (own, mut wider): (_, Vec<_>) = (of(own), around(&armed));
-            let unarmed = gateway_api::unarmed_matter(host, &own, &wider);
-            if unarmed {
-                wider = around(&all);
+            let mut hosts = vec![At { host: host.clone(), all: false, claimants: of(own) }];
+            hosts.extend(covering(host).map(|wide| at(wide, &armed)));
+            gateway_api::mark(&mut hosts);
+            for wide in hosts.iter_mut().skip(1).filter(|it| it.all) {
+                wide.claimants = at(wide.host.clone(), &all).claimants;
             }
-            wider.insert(0, (host.clone(), own));
-            Some(gateway_api::needs(&wider, !unarmed)).filter(|needs| !needs.is_empty())
+            Some(gateway_api::needs(&hosts)).filter(|needs| !needs.is_empty())
         });
         let places = graph.index("places of matches", &by_place, |_, needs: &Vec<(ClaimantKey, Need)>| {
             let mut claimants: Vec<ClaimantKey> = needs.iter().map(|(key, _)| key.clone()).collect();

@@ -46,7 +46,7 @@ pub(crate) use http::claims as http_claims;
 pub(crate) use listening::{
     Entry, ListenerKey, Listening, Owner, SetKey, ends_tls, lets_in_anybody, listening, validation,
 };
-pub(crate) use precedence::{Contender, Contenders, Need, Stake, contenders, fulfil, needs, unarmed_matter};
+pub(crate) use precedence::{At, Contender, Need, Stake, contenders, fulfil, mark, needs};
 pub(crate) use references::{authorities, no_client_certificate};
 pub(crate) use streams::{tcp_claims, tls_claims, udp_claims};
 

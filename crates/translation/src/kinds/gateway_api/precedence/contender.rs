@@ -101,20 +101,23 @@ impl Contender {
         self.limits != Limits::default()
     }
 
-    /// Whether it may match by more things together with another than it does alone, not counting what it asks for beside.
-    pub(crate) fn is_loose(&self) -> bool {
-        self.kinds & (kinds::HOST | kinds::PATH) != kinds::HOST | kinds::PATH
+    /// Whether Kong tries its route before all of less specific hosts that are not armed.
+    pub(super) fn is_safe(&self) -> bool {
+        self.plain_hosts && self.has_path()
     }
 
-    /// Whether Kong tries its route before all of less specific hosts that are not armed.
-    pub(crate) fn is_safe(&self) -> bool {
-        self.plain_hosts && self.kinds & kinds::PATH != 0
+    pub(super) fn has_path(&self) -> bool {
+        self.kinds & kinds::PATH != 0
+    }
+
+    pub(super) fn has_host(&self) -> bool {
+        self.kinds & kinds::HOST != 0
     }
 
     /// The path of its own route by which it matches a request.
     pub(super) fn form(&self, point: Point<'_>) -> Form {
         match &self.stake.path {
-            _ if self.kinds & kinds::PATH == 0 => Form::None,
+            _ if !self.has_path() => Form::None,
             Path::Any if !self.stake.regex => Form::Plain(1),
             Path::Prefix(text) if !self.stake.regex => {
                 let text = text.trim_end_matches('/');

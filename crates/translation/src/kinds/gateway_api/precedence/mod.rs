@@ -30,8 +30,22 @@ pub(crate) struct Need {
     late_for: Option<(ClaimantKey, Place)>,
 }
 
-/// Matches that may stand in each other's way, of claimants, at one host.
-pub(crate) type Contenders = Vec<(ClaimantKey, Arc<Vec<Contender>>)>;
+/// Who has matches at a host.
+pub(crate) struct At {
+    /// The host; an empty one is every host.
+    pub host: String,
+    /// Whether those matter that are not armed.
+    pub all: bool,
+    /// The claimants, with their matches at any host.
+    pub claimants: Vec<(ClaimantKey, Arc<Vec<Contender>>)>,
+}
+
+impl At {
+    fn contenders(&self) -> impl Iterator<Item = (&ClaimantKey, &Contender)> {
+        let all = self.claimants.iter().flat_map(|(key, contenders)| contenders.iter().map(move |it| (key, it)));
+        all.filter(|(_, it)| it.is_at(&self.host) && (self.all || it.is_armed()))
+    }
+}
 
 /// The matches of all routes that are claimed.
 pub(crate) fn contenders(claims: &Claims) -> Vec<Contender> {
@@ -39,30 +53,26 @@ pub(crate) fn contenders(claims: &Claims) -> Vec<Contender> {
     routes.flat_map(|claim| Contender::of(&claim.route, &claim.stakes)).collect()
 }
 
-/// Whether matches that are not armed matter to a host that they cover. If not, Kong tries all its own before them, and
-/// what comes of them and of others, too: that matches by no more things than the others do, which its own are made to
-/// come before. `around` are the armed ones of hosts that cover it.
-pub(crate) fn unarmed_matter(host: &str, own: &Contenders, around: &[(String, Contenders)]) -> bool {
-    let at = |host: &str, all: &Contenders, is_so: fn(&Contender) -> bool| {
-        all.iter().flat_map(|(_, contenders)| &**contenders).any(|it| it.is_at(host) && is_so(it))
-    };
-    at(host, own, |it| !it.is_safe())
-        || around.iter().any(|(host, all)| at(host, all, |it| it.is_armed() && it.is_loose()))
+/// Marks the hosts whose matches matter though they are not armed. `hosts` are those that a request for the first may be
+/// meant for, the most specific first; of the others the armed ones are known.
+///
+/// Kong tries what is safe before all of other hosts that are not armed, and before what these have in common with armed
+/// ones, as long as that matches by no more kinds of things than the armed one alone.
+pub(crate) fn mark(hosts: &mut [At]) {
+    let Some((own, wider)) = hosts.split_first_mut() else { return };
+    own.all = true;
+    let armed = || wider.iter().flat_map(|at| at.contenders().map(|(_, it)| it));
+    let everywhere = !own.contenders().all(|(_, it)| it.is_safe()) || armed().any(|it| !it.has_path());
+    let wildcards = armed().any(|it| !it.has_host());
+    wider.iter_mut().for_each(|at| at.all = everywhere || wildcards && !at.host.is_empty());
 }
 
-/// What the matches of the first host need. `hosts` are those that a request for it may be meant for, the most specific
-/// first, with those that have them; `armed`: with those that are armed alone.
-pub(crate) fn needs(hosts: &[(String, Contenders)], armed: bool) -> Vec<(ClaimantKey, Need)> {
-    let Some((host, _)) = hosts.first() else { return Vec::new() };
-    let mut all: Vec<(usize, &Contender)> = Vec::new();
-    let mut owners: Vec<&ClaimantKey> = Vec::new();
-    for (at, (host, claimants)) in hosts.iter().enumerate() {
-        for (owner, contenders) in claimants {
-            let here = contenders.iter().filter(|it| it.is_at(host) && (at == 0 || !armed || it.is_armed()));
-            all.extend(here.map(|it| (at, it)));
-            owners.resize(all.len(), owner);
-        }
-    }
+/// What the matches of the first host need.
+pub(crate) fn needs(hosts: &[At]) -> Vec<(ClaimantKey, Need)> {
+    let Some(own) = hosts.first() else { return Vec::new() };
+    let host = &own.host;
+    let all = hosts.iter().enumerate().flat_map(|(at, it)| it.contenders().map(move |(key, it)| (key, (at, it))));
+    let (owners, all): (Vec<&ClaimantKey>, Vec<(usize, &Contender)>) = all.unzip();
     let place = |at: usize| (owners[at].clone(), all[at].1.stake.seniority.place);
     let verdicts = rule::verdicts(host, &all).into_iter();
     let needs = verdicts.map(|(at, Verdict { extras, late_for })| {

@@ -21,7 +21,8 @@ pub(super) fn further(
 ) -> RouteClaim {
     let mut claim = RouteClaim { stakes: [].into(), ..claim.clone() };
     let route = &mut claim.route;
-    route.name = format!("{}.{}", route.name, suffix(stake, host, extra));
+    let suffix = suffix(stake, host, extra);
+    route.name = format!("{}.{suffix}", route.name);
     route.id = id(&route.name);
     if !route.hosts.is_empty() {
         route.hosts = vec![host.to_owned()];
@@ -30,6 +31,9 @@ pub(super) fn further(
         true => extra.path.traditional_captured(),
         false => extra.path.traditional_regexes(),
     };
+    // The Lua router looks for the first route of all whose path matches, and then begins with those of the same text. So
+    // texts are told apart by something that matches nothing.
+    route.paths.iter_mut().for_each(|path| path.push_str(&format!("(?:|{suffix})")));
     limit(route, extra);
     let (host, class) = (host.to_owned(), class(stake, host));
     claim.rank = Some(Rank { host, class, most: stake.most, seniority: stake.seniority.clone() });

@@ -208,7 +208,7 @@ fn matching<'r>(route: &'r Route, request: &Request) -> Vec<Option<&'r str>> {
 /// All routes after the rule, with the place of their match.
 fn settled(all: &[Match]) -> (Vec<(usize, Route)>, Vec<usize>) {
     let mut claims: Vec<Claims> = all.iter().enumerate().map(|(at, it)| it.claims(at)).collect();
-    let claimants: Contenders = claims
+    let claimants: Vec<_> = claims
         .iter()
         .map(|claims| {
             let key = ClaimantKey { kind: ClaimantKind::HttpRoute, key: claims.maker.object.key.clone() };
@@ -217,10 +217,11 @@ fn settled(all: &[Match]) -> (Vec<(usize, Route)>, Vec<usize>) {
         .collect();
     for host in HOSTS {
         let around = HOSTS.iter().filter(|it| host_matches(it, host));
-        let mut chain: Vec<_> = around.map(|it| ((*it).to_owned(), claimants.clone())).collect();
-        chain.sort_by_key(|(it, _)| std::cmp::Reverse((*it == host, it.len())));
-        let armed = !unarmed_matter(host, &claimants, &chain[1..]);
-        for (key, need) in needs(&chain, armed) {
+        let at = |it: &&str| At { host: (**it).to_owned(), all: false, claimants: claimants.clone() };
+        let mut hosts: Vec<_> = around.map(at).collect();
+        hosts.sort_by_key(|it| std::cmp::Reverse((it.host == host, it.host.len())));
+        mark(&mut hosts);
+        for (key, need) in needs(&hosts) {
             let at = claimants.iter().position(|(it, _)| *it == key).unwrap();
             fulfil(&mut claims[at], &need, |_| None);
         }
