@@ -21,4 +21,4 @@ pub(crate) use replica::{LEASE, LONG_LEASE, pair};
 pub(crate) use services::{Ports, Service, channel, listen};
 
 /// Generous, for machines that do much else at once; what is awaited comes within milliseconds.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);

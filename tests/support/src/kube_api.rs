@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::authority::{Authority, Pair};
 use crate::etcd::{Backup, Etcd};
@@ -238,8 +238,10 @@ impl KubeApi {
 /// # Errors
 /// Where they do not build; and where they cannot be had although `SILVERBACK_REQUIRE_KUBE_API` is set.
 pub async fn kube_api_binaries() -> anyhow::Result<Option<PathBuf>> {
-    match binaries().await? {
-        Ok(folder) => Ok(Some(folder)),
+    // What cannot be had is not tried for again by each test.
+    static FOUND: OnceCell<Result<PathBuf, String>> = OnceCell::const_new();
+    match FOUND.get_or_try_init(binaries).await? {
+        Ok(folder) => Ok(Some(folder.clone())),
         Err(reason) if std::env::var_os("SILVERBACK_REQUIRE_KUBE_API").is_some() => {
             bail!("SILVERBACK_REQUIRE_KUBE_API is set, but there is no kube-apiserver: {reason}")
         }
