@@ -18,7 +18,7 @@ use crate::leadership::LONGEST_SLEEP;
 use crate::machine::{Action, Event, Machine, Purpose, Source, Write};
 use crate::record::{self, PUSHED_ANNOTATION, Record};
 use crate::trouble::Log;
-use crate::{Clock, Leadership, LeaseName, Permit, Trouble};
+use crate::{Clock, Identity, Leadership, LeaseName, Permit, Trouble};
 
 /// Each watch lasts this many seconds; one that is dead without a word is noticed a little later, and polling does
 /// its work until then.
@@ -29,8 +29,8 @@ const WATCH_SECONDS: u32 = 30;
 pub struct Settings {
     /// The Lease.
     pub lease: LeaseName,
-    /// This candidate's name, unique per process: [`crate::name::identity`].
-    pub identity: String,
+    /// This candidate's name.
+    pub identity: Identity,
     /// Timing; validated with [`LeaseTiming::validate`].
     pub timing: LeaseTiming,
 }
@@ -128,7 +128,7 @@ impl Elector {
         };
         let elector = Self {
             api: Api::namespaced(client, &settings.lease.namespace),
-            machine: Machine::new(&settings.identity, settings.timing),
+            machine: Machine::new(settings.identity.as_str(), settings.timing),
             settings,
             clock: Clock::start(),
             held: None,
@@ -249,7 +249,7 @@ impl Elector {
             return;
         }
         self.end_permit();
-        tracing::info!(lease = %self.settings.lease, identity = self.settings.identity, %epoch, "leading");
+        tracing::info!(lease = %self.settings.lease, identity = %self.settings.identity, %epoch, "leading");
         let (permit, moving) = Permit::new(epoch, self.clock, deadline);
         self.outputs.deadline = Some(moving);
         self.outputs.leadership.send_replace(Leadership::Leading(permit));
@@ -266,7 +266,7 @@ impl Elector {
             }
         });
         if led {
-            tracing::info!(lease = %self.settings.lease, identity = self.settings.identity, "leading no more");
+            tracing::info!(lease = %self.settings.lease, identity = %self.settings.identity, "leading no more");
         }
     }
 
@@ -347,7 +347,7 @@ impl Elector {
         lease.metadata.managed_fields = None;
         let (now, release) = (Timestamp::now(), write.purpose == Purpose::Release);
         let record = Record {
-            holder: if release { String::new() } else { self.settings.identity.clone() },
+            holder: if release { String::new() } else { self.settings.identity.to_string() },
             duration: if release { Duration::from_secs(1) } else { self.settings.timing.duration },
             transitions: write.transitions,
             acquired: Some(write.acquired.unwrap_or(now)),

@@ -14,6 +14,6 @@ mod trouble;
 pub use clock::Clock;
 pub use driver::{Elector, Handle, Settings};
 pub use leadership::{Leadership, Permit};
-pub use name::{LeaseName, NameError, Naming};
+pub use name::{Identity, LeaseName, NameError, Naming};
 pub use record::{PUSHED_ANNOTATION, Record};
 pub use trouble::Trouble;

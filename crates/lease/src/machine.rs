@@ -141,7 +141,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A candidate that has seen nothing yet. `timing` is taken as validated.
+    /// A candidate that has seen nothing yet. Its identity must be its own ([`crate::Identity`]): a Lease that names it is
+    /// taken for ours. `timing` is taken as validated.
     pub fn new(identity: impl Into<String>, timing: LeaseTiming) -> Self {
         Self {
             identity: identity.into(),

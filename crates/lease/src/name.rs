@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 /// Default of `--election-id`, the Kong Ingress Controller's own.
 pub const DEFAULT_ELECTION_ID: &str = "5b374a9e.konghq.com";
 
@@ -95,10 +97,37 @@ fn check(text: &str, what: &'static str, setting: &'static str, longest: usize, 
     }
 }
 
-/// A candidate's name: host name, underscore, random UUID, as client-go's users have it. Unique per process, so that
-/// a restarted process never takes its predecessor's leadership for its own.
-pub fn identity(hostname: &str) -> String {
-    format!("{hostname}_{}", uuid::Uuid::new_v4())
+/// A candidate's name in the Lease: a name for people, underscore, random UUID, as client-go's users have it.
+///
+/// The random part is no choice of anybody's. Candidates know their own leadership by this name, so two of one name would
+/// both lead: replicas of a Deployment, which are all given the same flags, or a process and its restarted self.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity(String);
+
+impl Identity {
+    /// Another one at each call.
+    pub fn of(name: &str) -> Self {
+        Self(format!("{name}_{}", Uuid::new_v4()))
+    }
+
+    /// As it stands in the Lease.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name for people in a holder's identity; all of it where it has no random part.
+pub fn name_of(holder: &str) -> &str {
+    match holder.rsplit_once('_') {
+        Some((name, random)) if Uuid::try_parse(random).is_ok() => name,
+        _ => holder,
+    }
 }
 
 #[cfg(test)]
@@ -135,8 +164,13 @@ mod tests {
 
     #[test]
     fn identities_are_unique_and_say_where_they_run() {
-        let (a, b) = (identity("host-1"), identity("host-1"));
-        assert!(a.starts_with("host-1_") && b.starts_with("host-1_"));
+        let (a, b) = (Identity::of("host_1"), Identity::of("host_1"));
         assert_ne!(a, b);
+        for identity in [a, b] {
+            assert_eq!(name_of(identity.as_str()), "host_1");
+        }
+        for other in ["host_1", "host", "", "_"] {
+            assert_eq!(name_of(other), other);
+        }
     }
 }

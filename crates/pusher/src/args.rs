@@ -279,7 +279,8 @@ pub struct ElectionArgs {
     )]
     pub election_retry_period: Duration,
 
-    /// Our name in the Lease, which no other replica may have; the host name and a random part when it is left out.
+    /// Our name in the Lease, before the random part that tells replicas of one name apart; the host name when it is left
+    /// out.
     #[arg(long, env = "CONTROLLER_ELECTION_IDENTITY", value_name = "NAME", help_heading = "Election")]
     pub election_identity: Option<String>,
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use silverback_cluster::ClusterArgs;
 use silverback_gateway::{Connector, Endpoint};
-use silverback_lease::{Elector, LeaseName, Naming, Trouble};
+use silverback_lease::{Elector, Identity, LeaseName, Naming, Trouble};
 use silverback_proto::v1::gateways_server::GatewaysServer;
 use silverback_service::grpc::GrpcServer;
 use silverback_service::{CommonArgs, Context, Readiness};
@@ -75,8 +75,7 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
     let metrics = metrics::Metrics::register(&context.metrics);
     let (desired_tx, desired) = watch::channel::<Option<Arc<Desired>>>(None);
     let (pushed_tx, pushed) = watch::channel(None);
-    let identity =
-        args.election.election_identity.clone().unwrap_or_else(|| silverback_lease::name::identity(&hostname()));
+    let identity = Identity::of(&args.election.election_identity.clone().unwrap_or_else(hostname));
     let election = match client.clone().filter(|_| elects) {
         Some(client) => {
             let lease = lease_name(&args.election)?;
@@ -110,8 +109,14 @@ pub async fn run(cluster: ClusterArgs, args: PusherArgs, context: Context) -> an
 
     let server =
         GrpcServer { flag: "--pusher-bind-address", listen: args.pusher_bind_address, name: "silverback.v1.Gateways" };
-    let service =
-        GatewaysService { reports, election, identity, shown: found.shown, kept: found.kept, offers: found.offers };
+    let service = GatewaysService {
+        reports,
+        election,
+        identity: identity.to_string(),
+        shown: found.shown,
+        kept: found.kept,
+        offers: found.offers,
+    };
     let served = server.serve(&context, |routes| {
         routes.add_service(GatewaysServer::new(service));
     });
@@ -168,7 +173,7 @@ fn elect(
     metrics: &metrics::Metrics,
     context: &Context,
 ) -> Election {
-    tracing::info!(lease = %settings.lease, identity = settings.identity, "electing who pushes");
+    tracing::info!(lease = %settings.lease, identity = %settings.identity, "electing who pushes");
     let lease = settings.lease.clone();
     let (elector, handle) = Elector::new(client, settings, pushed);
     tokio::spawn(elector.run());

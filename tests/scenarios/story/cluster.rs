@@ -84,7 +84,7 @@ impl Cluster {
         self.api.admin_kubeconfig().display().to_string()
     }
 
-    /// Who holds the Lease of that name; empty when nobody does.
+    /// Name of who holds the Lease of that name; empty when nobody does.
     pub(crate) async fn holder(&self, lease: &str) -> anyhow::Result<String> {
         holder(&self.client, &self.namespace, lease).await
     }
@@ -98,10 +98,16 @@ pub(crate) async fn put(client: &kube::Client, namespace: &str, object: &Value) 
     Ok(())
 }
 
-/// Who holds the Lease of that name; empty when nobody does.
+/// A replica's name, without the random part of its identity.
+pub(crate) fn name_of(identity: &str) -> &str {
+    identity.rsplit_once('_').map_or(identity, |(name, _)| name)
+}
+
+/// Name of who holds the Lease of that name; empty when nobody does.
 pub(crate) async fn holder(client: &kube::Client, namespace: &str, lease: &str) -> anyhow::Result<String> {
     let lease = Api::<Lease>::namespaced(client.clone(), namespace).get_opt(lease).await?;
-    Ok(lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default())
+    let holder = lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default();
+    Ok(name_of(&holder).to_owned())
 }
 
 fn find(client: &kube::Client, namespace: &str, object: &Value) -> anyhow::Result<(Api<DynamicObject>, String)> {

@@ -12,7 +12,7 @@ mod services;
 use std::time::Duration;
 
 pub(crate) use chronicle::Chronicle;
-pub(crate) use cluster::{Cluster, holder, put};
+pub(crate) use cluster::{Cluster, holder, name_of, put};
 pub(crate) use crowd::Crowd;
 pub(crate) use folder::Folder;
 pub(crate) use gateways::{Backend, Gateways, backend, routes_to};

@@ -6,7 +6,7 @@ use silverback_proto::v1;
 use silverback_proto::v1::gateways_client::GatewaysClient;
 use silverback_test_support::eventually;
 
-use super::{Cluster, Gateways, Ports, SOON, Service, backend, channel, endpoints, ingress, service};
+use super::{Cluster, Gateways, Ports, SOON, Service, backend, channel, endpoints, ingress, name_of, service};
 
 /// Short, so that scenarios are.
 pub(crate) const LEASE: Duration = Duration::from_secs(4);
@@ -64,7 +64,7 @@ impl Replica {
         eventually(&format!("{} sees {holder} lead", self.name), within, async || {
             let written = cluster.holder("leader").await.map_err(|error| format!("{error:#}"))?;
             let leader = self.leader().await?;
-            if leader.identity == holder && written == holder && leader.leading == (holder == self.name) {
+            if name_of(&leader.identity) == holder && written == holder && leader.leading == (holder == self.name) {
                 Ok(leader)
             } else {
                 Err(format!("holder {written:?} and {leader:?}; it said: {}", self.service.process.lines().join("\n")))

@@ -8,6 +8,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use rustix::process::{Pid, Signal, kill_process};
 use silverback_devcluster::Proxy;
+use silverback_lease::name::name_of;
 use silverback_service::probe;
 
 use super::BenchArgs;
@@ -124,7 +125,8 @@ impl FailoverArgs {
     async fn holder(&self, shop: &Shop) -> anyhow::Result<String> {
         let leases: Api<Lease> = Api::namespaced(self.bench.cluster.connect().await?.client, &shop.namespace);
         let holder = leases.get(LEASE).await?.spec.and_then(|spec| spec.holder_identity);
-        holder.context("the Lease has no holder although a configuration was pushed")
+        let holder = holder.context("the Lease has no holder although a configuration was pushed")?;
+        Ok(name_of(&holder).to_owned())
     }
 
     async fn await_ready(&self, instance: usize) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 use silverback_devcluster::api::ApiHandle;
 use silverback_devcluster::gateway::{Accepted, GatewayHandle};
+use silverback_lease::name::name_of;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -111,7 +112,7 @@ async fn tell_leader(screen: Arc<Screen>, api: Arc<ApiHandle>, told: watch::Send
     loop {
         let lease = api.object("leases.coordination.k8s.io", LEASE.0, LEASE.1);
         let holder =
-            lease.as_deref().and_then(|lease| lease.pointer("/spec/holderIdentity")?.as_str()).unwrap_or_default();
+            lease.as_deref().and_then(|lease| lease.pointer("/spec/holderIdentity")?.as_str()).map_or("", name_of);
         if holder != known {
             match holder {
                 "" => screen.say(Tone::Event, "election", "nobody leads"),

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use silverback_devcluster::api::{ApiHandle, ApiServer, Settings};
 use silverback_devcluster::gateway::{self, GatewayHandle, StandInGateway};
+use silverback_lease::name::name_of;
 use silverback_resources::registry::{self, Kind, Origin, Scope};
 use silverback_resources::{crds, manifest};
 use tempfile::TempDir;
@@ -120,11 +121,11 @@ impl World {
         Ok(format!("{address}:8080"))
     }
 
-    /// Who holds a Lease; empty when nobody does.
+    /// Name of who holds a Lease; empty when nobody does.
     pub(super) fn holder(&self, namespace: &str, lease: &str) -> String {
         let lease = self.api.object("leases.coordination.k8s.io", namespace, lease);
         let holder = lease.as_deref().and_then(|lease| lease.pointer("/spec/holderIdentity")?.as_str());
-        holder.unwrap_or_default().to_owned()
+        holder.map_or("", name_of).to_owned()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Electors against a scripted API server that keeps one Lease, with compare-and-set, a watch, and faults.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::*;
+use crate::name::name_of;
 
 type Sent = UnsyncBoxBody<bytes::Bytes, std::convert::Infallible>;
 
@@ -85,7 +86,12 @@ impl Server {
         self.state.lock().unwrap().lease.clone().unwrap_or_default()
     }
 
+    /// Names of those that wrote, in order.
     fn holders(&self) -> VecDeque<String> {
+        self.identities().iter().map(|identity| name_of(identity).to_owned()).collect()
+    }
+
+    fn identities(&self) -> VecDeque<String> {
         let state = self.state.lock().unwrap();
         state.writes.iter().map(|lease| lease["spec"]["holderIdentity"].as_str().unwrap().to_owned()).collect()
     }
@@ -211,7 +217,7 @@ struct Candidate {
 fn join(server: &Server, identity: &str, timing: LeaseTiming) -> Candidate {
     let settings = Settings {
         lease: LeaseName { namespace: "kong".into(), name: "leader".into() },
-        identity: identity.into(),
+        identity: Identity::of(identity),
         timing: timing.validate().unwrap(),
     };
     let (pushed, pushed_seen) = watch::channel(None);
@@ -288,13 +294,33 @@ async fn a_release_hands_over_at_once_with_all_that_was_recorded() {
 }
 
 #[tokio::test]
+async fn replicas_of_one_name_are_two_candidates() {
+    let server = Server::start();
+    let first = join(&server, "a", long());
+    let old = first.leads().await;
+    let second = join(&server, "a", long());
+    let mut leadership = second.handle.leadership();
+    let holder =
+        |shown: &Leadership| matches!(shown, Leadership::Standby { holder: Some(holder) } if name_of(holder) == "a");
+    tokio::time::timeout(SOON, leadership.wait_for(holder)).await.expect("it sees who leads").unwrap();
+    let before = server.holders().len();
+    until("renewals go on", || server.holders().len() > before + 4).await;
+    assert!(old.may_push_now() && !second.handle.may_push_now());
+    assert_eq!(server.identities().iter().collect::<BTreeSet<_>>().len(), 1, "the other wrote nothing");
+    second.handle.release().await;
+    assert!(old.may_push_now(), "what the other releases is not its own");
+    assert!(!server.holders().contains(&String::new()));
+}
+
+#[tokio::test]
 async fn a_crash_is_taken_over_when_the_lease_expires_and_not_before() {
     let server = Server::start();
     let first = join(&server, "a", brief());
     let old = first.leads().await;
     let second = join(&server, "b", long());
     let mut leadership = second.handle.leadership();
-    let holder = |shown: &Leadership| matches!(shown, Leadership::Standby { holder: Some(holder) } if holder == "a");
+    let holder =
+        |shown: &Leadership| matches!(shown, Leadership::Standby { holder: Some(holder) } if name_of(holder) == "a");
     tokio::time::timeout(SOON, leadership.wait_for(holder)).await.expect("it sees who leads").unwrap();
     first.task.abort();
     let new = second.leads().await;

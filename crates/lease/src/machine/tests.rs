@@ -5,6 +5,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::Identity;
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -206,6 +207,7 @@ struct Message<T> {
 
 struct Candidate {
     id: usize,
+    identity: Identity,
     machine: Machine,
     /// This clock's rate against the world's.
     rate: f64,
@@ -278,10 +280,13 @@ impl World {
         self.next_id += 1;
         let rate = self.rng.random_range(1.0 - self.skew..=1.0 + self.skew);
         let watch_lag = self.rng.random_bool(0.7).then(|| ms(self.rng.random_range(0..=self.slowest)));
-        let machine = Machine::new(format!("c{id}"), LeaseTiming::default());
+        // All were given the same name, as replicas of a Deployment are; the random part alone tells them apart.
+        let identity = Identity::of("pusher");
+        let machine = Machine::new(identity.as_str(), LeaseTiming::default());
         let paused_until = Duration::ZERO;
         self.candidates.push(Candidate {
             id,
+            identity,
             machine,
             rate,
             paused_until,
@@ -380,7 +385,7 @@ impl World {
         let candidate = &mut self.candidates[at];
         let ask = match candidate.machine.next(local) {
             Action::Read => Ask::Read,
-            Action::Write(write) => Ask::Write { identity: format!("c{}", candidate.id), write },
+            Action::Write(write) => Ask::Write { identity: candidate.identity.to_string(), write },
             Action::Wait(_) => return,
             Action::Done => {
                 self.candidates.remove(at);
