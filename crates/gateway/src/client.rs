@@ -17,8 +17,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls_pki_types::ServerName;
 use silverback_model::{Digest, Epoch, Generation};
+use tokio::sync::Notify;
 
 use crate::body::BodyStream;
+use crate::ended::Telling;
 use crate::facts::schema_digest;
 use crate::{Cause, ConfigBody, ConfigHash, Endpoint, Error, Facts, Rejection, tls};
 
@@ -165,19 +167,22 @@ impl Connector {
             }
             None => builder,
         };
+        let ended = Arc::new(Notify::new());
+        let https = builder.enable_http1().wrap_connector(tcp);
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(1)
             // Frames are long: they are written as they are, not copied into a buffer that would stay.
             .http1_writev(true)
             .http1_max_buf_size(BUFFER)
-            .build(builder.enable_http1().wrap_connector(tcp));
+            .build(Telling::new(https, Arc::clone(&ended)));
         Ok(Client {
             gateway: endpoint.url.as_str().into(),
             bases: bases?,
             current: AtomicUsize::new(0),
             body_limit: AtomicU64::new(0),
             http,
+            ended,
             headers: self.headers.clone(),
             timeouts: self.settings.timeouts,
         })
@@ -248,7 +253,9 @@ pub struct Client {
     current: AtomicUsize,
     /// As the gateway said last; zero when it did not.
     body_limit: AtomicU64,
-    http: legacy::Client<HttpsConnector<HttpConnector>, BodyStream>,
+    http: legacy::Client<Telling<HttpsConnector<HttpConnector>>, BodyStream>,
+    /// Told of each connection that ends.
+    ended: Arc<Notify>,
     headers: HeaderMap,
     timeouts: Timeouts,
 }
@@ -264,6 +271,11 @@ impl Client {
     pub fn succeeding(self, other: &Self) -> Self {
         self.body_limit.store(other.body_limit.load(Ordering::Relaxed), Ordering::Relaxed);
         self
+    }
+
+    /// Waits until a connection to the gateway ends, or has since this was last waited for.
+    pub async fn disconnected(&self) {
+        self.ended.notified().await;
     }
 
     /// `GET /`: what the gateway says about itself, and the schemas that do not follow from it.

@@ -7,6 +7,7 @@
 pub mod body;
 pub mod client;
 pub mod discovery;
+mod ended;
 mod error;
 mod facts;
 pub mod rejection;

@@ -217,6 +217,7 @@ impl Task {
             };
             self.report();
             let wait = if self.worker.is_pushing() { PERMISSION_CHECK } else { wait };
+            let client = Arc::clone(&self.client);
             tokio::select! {
                 answer = finished(&mut flight) => {
                     flight = None;
@@ -225,6 +226,7 @@ impl Task {
                 () = changed(&mut self.targets) => self.take_target(),
                 () = changed(&mut self.connectors) => self.reconnect(),
                 () = changed(&mut self.permission.granted) => {}
+                () = client.disconnected() => self.worker.handle(self.now(), Event::Disconnected),
                 () = stop.cancelled() => {}
                 () = sleep(wait) => {}
             }

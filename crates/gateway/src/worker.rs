@@ -2,7 +2,7 @@
 //!
 //! One push in flight, the latest config wins. The first change goes at once; a quiet time follows each push, at most
 //! as long as that gateway took. Where a push may have taken effect or not, the hash is read before anything is sent
-//! again. The hash is read after each push and every few seconds; a wrong one, or none, is repaired. A content that
+//! again. The hash is read after each push, when a connection ends and every few seconds; a wrong one, or none, is repaired. A content that
 //! was refused is not sent again. Knows no HTTP and no clock.
 
 use std::sync::Arc;
@@ -113,6 +113,8 @@ pub enum Event {
     },
     /// Answer to [`Action::Push`].
     Pushed(Pushed),
+    /// A connection ended.
+    Disconnected,
     /// What we show and trust is different now: what failed may succeed.
     Renewed,
 }
@@ -170,6 +172,8 @@ pub struct Worker {
     /// The gateway said that it took this; the next hash proves it.
     unproven: Option<ConfigHash>,
     verify_at: Duration,
+    /// Until then, connections that end are no reason to look.
+    unmoved_until: Duration,
     quiet_until: Duration,
     not_before: Duration,
     failures: u32,
@@ -201,6 +205,7 @@ impl Worker {
             hash_due: true,
             unproven: None,
             verify_at: Duration::ZERO,
+            unmoved_until: Duration::ZERO,
             quiet_until: Duration::ZERO,
             not_before: Duration::ZERO,
             failures: 0,
@@ -234,6 +239,7 @@ impl Worker {
                 }
             }
             Event::Pushed(pushed) => self.pushed(now, pushed),
+            Event::Disconnected => self.disconnected(now),
             Event::Renewed => self.not_before = now,
         }
     }
@@ -427,6 +433,15 @@ impl Worker {
         self.arrivals += 1;
     }
 
+    /// Perhaps it restarts. Of a request in flight its answer tells more; and a gateway that closes connections after each
+    /// answer means nothing by it, so that a look that found no change serves for a while.
+    fn disconnected(&mut self, now: Duration) {
+        if self.flight.is_none() && now >= self.unmoved_until {
+            self.verify_at = self.verify_at.min(now);
+            self.unmoved_until = now + self.settings.verify_every;
+        }
+    }
+
     fn learn(&mut self, facts: Facts) {
         if self.flight == Some(Flight::Facts) {
             self.flight = None;
@@ -450,7 +465,9 @@ impl Worker {
         // An empty gateway may be another one, under the same address. One that refuses may have been given another
         // version, or another limit, and have kept its config.
         self.facts_due |= emptied || self.refused.is_some();
-        self.observed = Some(hash);
+        if self.observed.replace(hash) != Some(hash) {
+            self.unmoved_until = now;
+        }
         let promised = self.unproven.take();
         if self.is_in_sync() {
             self.arrive(now);

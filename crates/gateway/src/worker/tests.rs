@@ -105,6 +105,59 @@ fn an_emptied_gateway_is_asked_what_it_is_before_it_is_filled() {
 }
 
 #[test]
+fn a_connection_that_ends_is_a_reason_to_look_at_once() {
+    let mut worker = ready(ms(0), 7);
+    worker.handle(ms(1), Event::Goal(Some(goal(7))));
+    worker.handle(ms(1_000), Event::Disconnected);
+    assert_eq!(worker.next(ms(1_000)), Action::ReadHash);
+    let refused = Cause::Unreachable("refused".into());
+    worker.handle(ms(1_001), Event::ReadFailed { cause: refused, jitter: 1.0 });
+    assert_eq!(worker.next(ms(1_001)), Action::Wait(ms(1_251)), "it is down for a moment");
+    assert_eq!(worker.next(ms(1_251)), Action::ReadFacts);
+    worker.handle(ms(1_252), Event::Facts(facts("traditional")));
+    assert_eq!(worker.next(ms(1_252)), Action::ReadHash);
+    worker.handle(ms(1_253), Event::Hash(ConfigHash::EMPTY));
+    worker.next(ms(1_253));
+    worker.handle(ms(1_254), Event::Facts(facts("traditional")));
+    assert_eq!(worker.next(ms(1_254)), Action::Push);
+    worker.handle(ms(1_300), Event::Pushed(Pushed::Taken));
+    assert_eq!(worker.next(ms(1_300)), Action::ReadHash);
+    worker.handle(ms(1_301), Event::Hash(hash(7)));
+    worker.handle(ms(1_400), Event::Disconnected);
+    assert_eq!(worker.next(ms(1_400)), Action::ReadHash, "it was no false alarm, so the next one counts");
+}
+
+#[test]
+fn a_gateway_that_closes_every_connection_is_asked_twice_as_often_and_no_more() {
+    let mut worker = ready(ms(0), 7);
+    worker.handle(ms(1), Event::Goal(Some(goal(7))));
+    let (mut now, mut reads) = (ms(1), 0);
+    while now < ms(60_000) {
+        match worker.next(now) {
+            Action::Wait(until) => now = until,
+            Action::ReadHash => {
+                reads += 1;
+                now += ms(3);
+                worker.handle(now, Event::Hash(hash(7)));
+                worker.handle(now, Event::Disconnected);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((12..=24).contains(&reads), "{reads} reads in a minute");
+}
+
+#[test]
+fn a_connection_that_ends_holds_no_change_back() {
+    let mut worker = ready(ms(0), 7);
+    worker.handle(ms(1), Event::Goal(Some(goal(7))));
+    worker.handle(ms(1_000), Event::Disconnected);
+    push(&mut worker, ms(1_000), 8);
+    worker.handle(ms(1_001), Event::Disconnected);
+    assert!(worker.is_pushing());
+}
+
+#[test]
 fn after_a_cut_push_the_hash_is_read_first() {
     let mut worker = ready(ms(0), 1);
     push(&mut worker, ms(0), 2);

@@ -68,10 +68,14 @@ fn keep(gateway: &GatewayHandle, permission: Permission) -> Kept {
 }
 
 fn keep_with(url: &str, permission: Permission, timeouts: Timeouts, drain: Duration) -> Kept {
+    keep_by(rules(), url, permission, timeouts, drain)
+}
+
+fn keep_by(rules: worker::Settings, url: &str, permission: Permission, timeouts: Timeouts, drain: Duration) -> Kept {
     let (targets, seen) = watch::channel(None);
     let connector = Connector::new(ClientSettings { timeouts, ..ClientSettings::default() }).unwrap();
     let (_, connectors) = watch::channel(connector);
-    let (task, report) = Task::new(connectors, endpoint(url), rules(), seen, permission).unwrap();
+    let (task, report) = Task::new(connectors, endpoint(url), rules, seen, permission).unwrap();
     let stop = CancellationToken::new();
     let task = tokio::spawn(task.with_drain(drain).run(stop.clone()));
     Kept { targets, report, stop, task }
@@ -240,6 +244,22 @@ async fn a_restart_that_empties_it_is_refilled() {
     gateway.set_listening(true).await.unwrap();
     kept.synced(&body).await;
     assert_eq!(gateway.posts().len(), 2, "a config that survived is not sent again");
+}
+
+/// No look is due within the test: the connection that ends is what tells.
+#[tokio::test]
+async fn a_restart_within_a_moment_is_noticed_at_once() {
+    let gateway = gateway().await;
+    let rules = worker::Settings { verify_every: Duration::from_secs(600), ..rules() };
+    let kept = keep_by(rules, &gateway.admin_url(), Permission::always(), FOR_EVER, SOON);
+    let body = kept.bring("a");
+    kept.synced(&body).await;
+    for (posts, down) in [(2, ms(0)), (3, ms(50))] {
+        gateway.restart(Restart::Empty, down).await.unwrap();
+        until("the config", || gateway.hash() == body.hash().to_string()).await;
+        kept.synced(&body).await;
+        assert_eq!(gateway.posts().len(), posts);
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,10 @@ use super::*;
 enum Mischief {
     /// Another config is to be brought.
     Change(u64),
-    Restart,
+    /// The flag says whether the end of a connection is seen.
+    Restart(bool),
+    /// A connection ends for no reason.
+    Disconnect,
     AlterByHand,
     Grant(Grant),
     /// What becomes of the next requests.
@@ -41,7 +44,8 @@ fn mischief() -> impl Strategy<Value = Mischief> {
     ];
     prop_oneof![
         4 => (1u64..6).prop_map(Mischief::Change),
-        1 => Just(Mischief::Restart),
+        1 => any::<bool>().prop_map(Mischief::Restart),
+        1 => Just(Mischief::Disconnect),
         1 => Just(Mischief::AlterByHand),
         1 => prop_oneof![Just(Grant::Watch), Just(Grant::Fill), Just(Grant::Push)].prop_map(Mischief::Grant),
         3 => fate.prop_map(Mischief::Fate),
@@ -191,7 +195,13 @@ impl World {
                 self.goal = Some(goal(n));
                 self.tell(Event::Goal(Some(goal(n))));
             }
-            Mischief::Restart => self.has = ConfigHash::EMPTY,
+            Mischief::Restart(seen) => {
+                self.has = ConfigHash::EMPTY;
+                if seen {
+                    self.tell(Event::Disconnected);
+                }
+            }
+            Mischief::Disconnect => self.tell(Event::Disconnected),
             Mischief::AlterByHand => self.has = hash(1_000),
             Mischief::Grant(grant) => {
                 self.in_doubt |= grant > self.grant;
