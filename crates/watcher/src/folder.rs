@@ -1,17 +1,15 @@
 //! The folder source: manifests on disk, followed as they change, with the same interface as a cluster.
 //!
-//! Versions count the scans that found something new, and the lineage is this process. A file or document that cannot
-//! be read keeps its last objects, so that a typing error takes nothing down.
+//! Versions count the looks that found something new, and the lineage is this process.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod files;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher as _};
-use serde_json::Value;
-use silverback_model::{CollectionId, ObjectKey, Version, canonical};
-use silverback_resources::manifest::{self, Manifest};
-use silverback_resources::projection;
+use silverback_model::Version;
 use silverback_resources::registry::Kind;
 use silverback_service::CancellationToken;
 use silverback_sync::{Change, Item, Outcome, SharedPublisher};
@@ -19,11 +17,12 @@ use silverback_trace::Stage;
 use tokio::sync::mpsc;
 
 use crate::trace;
+use files::{Files, Objects};
 
-/// Editors write in several steps: a scan waits until the folder was quiet for this long.
+/// Editors write in several steps: a look waits until the folder was quiet for this long.
 const QUIET: Duration = Duration::from_millis(20);
 /// For file systems that tell of no changes.
-const RESCAN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Follows folders, or single files.
 pub(crate) struct FolderSource {
@@ -33,15 +32,11 @@ pub(crate) struct FolderSource {
     pub(crate) shutdown: CancellationToken,
 }
 
-/// An object's place: its collection and key.
-type Place = (CollectionId, ObjectKey);
-
+/// What was published last.
 #[derive(Default)]
-struct Files {
-    /// What each file held when it could last be read, and its text then.
-    read: BTreeMap<PathBuf, (String, BTreeMap<Place, Value>)>,
+struct Published {
     version: u64,
-    published: BTreeMap<CollectionId, BTreeMap<ObjectKey, String>>,
+    objects: Objects,
 }
 
 impl FolderSource {
@@ -55,13 +50,22 @@ impl FolderSource {
         }
         let (tx, mut changed) = mpsc::channel(1);
         let _watcher = self.notify(tx);
-        let mut files = Files::default();
+        let (mut files, mut published) = (Files::default(), Published::default());
         loop {
-            files.scan(&self.paths);
-            self.publish(&mut files);
+            let paths = self.paths.clone();
+            // Thousands of files take a while, and a thread with it.
+            let (looked, news) = tokio::task::spawn_blocking(move || {
+                let news = files.look(&paths);
+                (files, news)
+            })
+            .await?;
+            files = looked;
+            if news || published.version == 0 {
+                self.publish(files.objects(&self.kinds), &mut published);
+            }
             tokio::select! {
                 () = self.shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(RESCAN) => (),
+                () = tokio::time::sleep(LOOK_AGAIN) => (),
                 Some(()) = changed.recv() => {
                     while tokio::time::timeout(QUIET, changed.recv()).await.is_ok_and(|more| more.is_some()) {}
                 }
@@ -81,7 +85,7 @@ impl FolderSource {
             Ok(watcher) => Some(watcher),
             Err(error) => {
                 tracing::warn!(
-                    "changes of files are not told by the system ({error}); they are looked for every {RESCAN:?}"
+                    "changes of files are not told by the system ({error}); they are looked for every {LOOK_AGAIN:?}"
                 );
                 None
             }
@@ -89,139 +93,27 @@ impl FolderSource {
     }
 
     /// Publishes every collection, if anything is different, as one version.
-    fn publish(&self, files: &mut Files) {
-        let mut now: BTreeMap<CollectionId, BTreeMap<ObjectKey, String>> =
-            self.kinds.iter().map(|kind| (CollectionId::all(kind.id.as_str()), BTreeMap::new())).collect();
-        for (place, object) in files.objects() {
-            let (collection, key) = place;
-            let Some(objects) = now.get_mut(collection) else { continue };
-            objects.insert(key.clone(), canonical::to_string(object));
-        }
-        if files.version > 0 && now == files.published {
+    fn publish(&self, now: Objects, published: &mut Published) {
+        if published.version > 0 && now == published.objects {
             return;
         }
-        files.version += 1;
-        let version = Version::from_counter(files.version);
+        published.version += 1;
+        let version = Version::from_counter(published.version);
         let mut event = Stage::first("watch event");
         event.note("silverback.version", &version);
         trace::publish(&self.publisher, &event.traces(), |publisher| {
             for (collection, objects) in &now {
-                if files.published.get(collection) == Some(objects) && files.version > 1 {
+                if published.objects.get(collection) == Some(objects) && published.version > 1 {
                     publisher.apply(collection, Change::Bookmark(version.clone()));
                     continue;
                 }
-                let items = objects.iter().map(|(key, body)| Item::new(key.clone(), version.clone(), body.as_str()));
+                let items = objects.iter().map(|(key, body)| Item::new(key.clone(), version.clone(), body.clone()));
                 publisher.apply(collection, Change::Replace { items: items.collect(), version: version.clone() });
             }
             Some(Outcome::Altered)
         });
         let objects: usize = now.values().map(BTreeMap::len).sum();
-        tracing::info!(version = files.version, objects, "the folder was read");
-        files.published = now;
+        tracing::info!(version = published.version, objects, "the folder was read");
+        published.objects = now;
     }
-}
-
-impl Files {
-    /// Every object; where two files hold the same one, the first file in order wins.
-    fn objects(&self) -> BTreeMap<&Place, &Value> {
-        let mut all = BTreeMap::new();
-        for (_, objects) in self.read.values() {
-            for (place, object) in objects {
-                all.entry(place).or_insert(object);
-            }
-        }
-        all
-    }
-
-    fn scan(&mut self, paths: &[PathBuf]) {
-        let mut found = BTreeSet::new();
-        for path in paths {
-            if let Err(error) = find(path, &mut found) {
-                tracing::warn!("{}: cannot be listed: {error}; what was read of it before is kept", path.display());
-                let kept: Vec<_> = self.read.keys().filter(|file| file.starts_with(path)).cloned().collect();
-                found.extend(kept);
-            }
-        }
-        self.read.retain(|file, _| found.contains(file));
-        for file in found {
-            self.read(&file);
-        }
-    }
-
-    fn read(&mut self, file: &Path) {
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => {
-                tracing::warn!("{}: cannot be read: {error}; its last objects are kept", file.display());
-                return;
-            }
-        };
-        if self.read.get(file).is_some_and(|(last, _)| *last == text) {
-            return;
-        }
-        let mut objects = BTreeMap::new();
-        let mut broken = false;
-        for manifest in manifest::load(&file.display().to_string(), &text) {
-            match manifest.map(place) {
-                Ok(Some((place, object))) => {
-                    if self.is_elsewhere(file, &place) {
-                        tracing::warn!(
-                            "{}: {} {} is in another file, too; the first in order counts",
-                            file.display(),
-                            place.0,
-                            place.1
-                        );
-                    }
-                    objects.insert(place, object);
-                }
-                Ok(None) => (),
-                Err(error) => {
-                    broken = true;
-                    tracing::warn!("{error}; what was read of it before is kept");
-                }
-            }
-        }
-        if broken && let Some((_, last)) = self.read.get(file) {
-            for (place, object) in last {
-                objects.entry(place.clone()).or_insert_with(|| object.clone());
-            }
-        }
-        self.read.insert(file.to_owned(), (text, objects));
-    }
-
-    fn is_elsewhere(&self, file: &Path, place: &Place) -> bool {
-        self.read.iter().any(|(other, (_, objects))| other != file && objects.contains_key(place))
-    }
-}
-
-/// Where an object belongs, and what is kept of it; none for kinds that are not read.
-fn place(mut manifest: Manifest) -> Option<(Place, Value)> {
-    let kind = manifest.kind?;
-    kind.projection().trim(&mut manifest.object);
-    // Versions of objects on disk mean nothing: the scan's count.
-    projection::take_version(&mut manifest.object);
-    Some(((kind.id.collection(), manifest.key), manifest.object))
-}
-
-fn find(path: &Path, found: &mut BTreeSet<PathBuf>) -> std::io::Result<()> {
-    if path.is_file() {
-        found.insert(path.to_owned());
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(path)? {
-        let path = entry?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let manifest =
-            path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|e| extension == *e));
-        if hidden {
-            continue;
-        }
-        if path.is_dir() {
-            find(&path, found)?;
-        } else if manifest {
-            found.insert(path);
-        }
-    }
-    Ok(())
 }
