@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher as _};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecursiveMode, Watcher as _};
 use silverback_model::Version;
 use silverback_resources::registry::Kind;
 use silverback_service::CancellationToken;
@@ -74,7 +75,10 @@ impl FolderSource {
     }
 
     fn notify(&self, tx: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-        let wake = move |_: notify::Result<notify::Event>| {
+        let wake = move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !alters(&event)) {
+                return;
+            }
             let _ = tx.try_send(()); // one pending wake-up is enough
         };
         let watching = notify::recommended_watcher(wake).and_then(|mut watcher| {
@@ -115,5 +119,36 @@ impl FolderSource {
         let objects: usize = now.values().map(BTreeMap::len).sum();
         tracing::info!(version = published.version, objects, "the folder was read");
         published.objects = now;
+    }
+}
+
+/// Whether something may be different after an event. Our own reading of files is told as well, and must lead to no look.
+fn alters(event: &notify::Event) -> bool {
+    !event.kind.is_access() || event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_a_file_is_no_reason_to_look_at_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [read, written] = ["read", "written"].map(|name| folder.path().join(name));
+        std::fs::write(&read, "a").unwrap();
+        let (tx, events) = std::sync::mpsc::channel();
+        let mut watcher = notify::recommended_watcher(tx).unwrap();
+        watcher.watch(folder.path(), RecursiveMode::Recursive).unwrap();
+        std::fs::read(&read).unwrap();
+        std::fs::write(&written, "b").unwrap();
+        loop {
+            let event = events.recv_timeout(Duration::from_secs(10)).expect("a write is told").unwrap();
+            if alters(&event) {
+                assert!(!event.paths.contains(&read), "{event:?}");
+            }
+            if event.paths.contains(&written) && alters(&event) {
+                break;
+            }
+        }
     }
 }
