@@ -8,7 +8,7 @@ use silverback_resources::types::{BackendTLSPolicy, Meta, Service};
 
 use crate::annotations::service as annotations;
 use crate::backends::Port;
-use crate::kinds::backend_tls_policy::{self, DEPTH_OPTION};
+use crate::kinds::backend_tls_policy;
 use crate::source::{Maker, Source};
 
 /// A Service, or a facade of one.
@@ -80,9 +80,7 @@ fn apply(policy: &BackendTLSPolicy, meta: &mut Meta) {
     set(annotations::PROTOCOL, "https");
     set(annotations::TLS_VERIFY, "true");
     set(annotations::HOST_HEADER, &validation.hostname);
-    if let Some(depth) = policy.spec.options.get(DEPTH_OPTION)
-        && depth.parse::<u16>().is_ok()
-    {
-        set(annotations::TLS_VERIFY_DEPTH, depth);
+    if let Some(Ok(depth)) = backend_tls_policy::depth(policy) {
+        set(annotations::TLS_VERIFY_DEPTH, &depth.to_string());
     }
 }

@@ -4,7 +4,7 @@
 use silverback_resources::types::BackendTLSPolicy;
 
 use crate::inputs::View;
-use crate::kinds::backend_tls_policy::{authorities, unsupported};
+use crate::kinds::backend_tls_policy::{authorities, depth, unsupported};
 use crate::output::Reason;
 use crate::plugins;
 use crate::service::Plan;
@@ -29,6 +29,11 @@ pub(crate) fn secure(plan: &mut Plan, policy: &BackendTLSPolicy, protocol: Optio
     }
     if let Some((field, problem)) = unsupported(policy) {
         problems.push((field, problem.to_owned()));
+    }
+    if let Some(Err(text)) = depth(policy) {
+        let text: String = text.chars().take(80).collect();
+        let message = format!("{text:?} has no effect: an integer from 0 to 64 is expected");
+        plan.notes.warn(&reference, "spec.options[tls-verify-depth]", Reason::InvalidValue, message);
     }
     for authority in authorities(policy) {
         let problem = match authority {

@@ -49,7 +49,8 @@ pub fn is_protocol(protocol: &str, enterprise: bool) -> bool {
 
 const TIMEOUTS: std::ops::RangeInclusive<i64> = 1..=2_147_483_646;
 const RETRIES: std::ops::RangeInclusive<i64> = 0..=32767;
-const VERIFY_DEPTH: std::ops::RangeInclusive<i64> = 0..=64;
+/// `tls_verify_depth` of a service.
+pub const VERIFY_DEPTH: std::ops::RangeInclusive<i64> = 0..=64;
 const WEIGHTS: std::ops::RangeInclusive<i64> = 0..=65535;
 const SLOTS: std::ops::RangeInclusive<i64> = 10..=65536;
 

@@ -2,13 +2,21 @@
 
 use std::sync::Arc;
 
+use silverback_kong::limits;
 use silverback_model::ObjectKey;
 use silverback_resources::types::{BackendTLSPolicy, BackendTlsTarget};
 
 use super::ca_certificate::Holder;
 
 /// The option of a policy that says how long chains of certificates may be.
-pub(crate) const DEPTH_OPTION: &str = "tls-verify-depth";
+const DEPTH_OPTION: &str = "tls-verify-depth";
+
+/// How long chains of certificates may be, where a policy says so; or its text, which is no such number.
+pub(crate) fn depth(policy: &BackendTLSPolicy) -> Option<Result<i64, &str>> {
+    let text = policy.spec.options.get(DEPTH_OPTION)?;
+    let depth = text.parse().ok().filter(|depth| limits::VERIFY_DEPTH.contains(depth));
+    Some(depth.ok_or(text.as_str()))
+}
 
 /// Whether a target is this Service: `section` is the name of a port, or none for all of them.
 fn is_target(target: &BackendTlsTarget, service: &str, section: Option<&str>) -> bool {

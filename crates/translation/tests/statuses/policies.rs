@@ -79,6 +79,33 @@ fn policies_that_kong_cannot_follow_are_invalid() {
     assert_eq!(policed(&[authority("ca"), policy("p", 1, names)], "p")[0], "Accepted=False/Invalid");
 }
 
+/// An option that means nothing has no effect, and is told.
+#[test]
+fn a_depth_is_a_number() {
+    let depth = |text: &str| {
+        let mut policy = policy("p", 1, trusting("ca"));
+        policy["spec"]["options"] = json!({"tls-verify-depth": text});
+        let translator = translated(&[route(json!([rule()])), authority("ca"), policy]);
+        let service = translator.entities().into_iter().find(|(key, _)| key.to_string().starts_with("services/"));
+        let told: Vec<_> = translator
+            .diagnostics()
+            .filter(|(object, _)| object.kind.starts_with("BackendTLSPolicy"))
+            .flat_map(|(_, told)| told)
+            .map(|told| format!("{}: {}", told.field, told.message))
+            .collect();
+        let service = service.unwrap().1.rendered.value();
+        assert!(service.get("plugins").is_none(), "it is no reason to answer 502");
+        (service["tls_verify_depth"].clone(), told)
+    };
+    assert_eq!(depth("2"), (json!(2), vec![]));
+    for bad in ["two", "-1", "65"] {
+        let (value, told) = depth(bad);
+        let words =
+            format!("spec.options[tls-verify-depth]: {bad:?} has no effect: an integer from 0 to 64 is expected");
+        assert_eq!((value, told), (Value::Null, vec![words]));
+    }
+}
+
 /// "InvalidCACertificateRef … InvalidKind … Connections using an invalid CACertificateRef MUST fail, and the client MUST
 /// receive an HTTP 5xx error response. If ALL CACertificateRefs are invalid … Accepted … False, NoValidCACertificate."
 #[test]
