@@ -37,6 +37,8 @@ struct State {
     /// Watches from before this version are refused.
     oldest: u64,
     streams: Streams,
+    /// Digests of schemas by group and version.
+    schemas: BTreeMap<String, String>,
     /// Status and Retry-After, for requests that contain a text.
     faults: Vec<(String, u16, Option<u32>)>,
     /// Requests that contain one of these texts get no answer, and watches no further word.
@@ -104,6 +106,11 @@ impl Fake {
             let objects = state.objects.entry(path_of(kind)).or_default();
             objects.get_mut(&ObjectKey::new(namespace, name)).unwrap()[field] = value;
         });
+    }
+
+    /// Tells another digest of the schemas of a group's version.
+    pub(super) fn define(&self, group_version: &str, digest: &str) {
+        self.alter(|state| state.schemas.insert(format!("apis/{group_version}"), digest.to_owned()));
     }
 
     pub(super) fn delete(&self, kind: KindId, namespace: &str, name: &str) {
@@ -222,6 +229,13 @@ impl Fake {
         }
         if path.ends_with("/namespaces/kube-system") {
             return whole(200, json!({ "metadata": { "uid": "the-cluster" } }));
+        }
+        if path == "/openapi/v3" {
+            let schema = |(path, digest): (&String, &String)| {
+                (path.clone(), json!({ "serverRelativeURL": format!("/openapi/v3/{path}?hash={digest}") }))
+            };
+            let paths: serde_json::Map<_, _> = self.state().schemas.iter().map(schema).collect();
+            return whole(200, json!({ "paths": paths }));
         }
         let (path, namespace) = split_namespace(path);
         if query.contains_key("watch") {

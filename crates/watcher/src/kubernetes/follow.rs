@@ -15,6 +15,7 @@ use super::KubernetesSource;
 use super::closure::is_selective;
 use super::crds::Installed;
 use super::names::Naming;
+use super::schemas::Schemas;
 use super::session::{End, Session};
 
 /// How often a kind that is not served is looked for where the CRDs may not be read.
@@ -27,8 +28,16 @@ pub(super) struct Follower {
     pub(super) source: KubernetesSource,
     pub(super) kind: &'static Kind,
     pub(super) collection: CollectionId,
-    /// For kinds that come from a CRD: which of them are installed.
-    pub(super) installed: Option<watch::Receiver<Installed>>,
+    /// For kinds that come from a CRD: what tells of it.
+    pub(super) defined: Option<Defined>,
+}
+
+/// What tells of the definitions of kinds.
+pub(super) struct Defined {
+    /// The CRDs, where they may be read.
+    pub(super) installed: watch::Receiver<Installed>,
+    /// The index of schemas, where they may not.
+    pub(super) schemas: watch::Receiver<Schemas>,
 }
 
 impl Follower {
@@ -45,7 +54,7 @@ impl Follower {
         if is_selective(self.kind) {
             self.source.closure.until_listed().await;
         }
-        let Some(mut installed) = self.installed.take() else {
+        let Some(Defined { mut installed, schemas }) = self.defined.take() else {
             self.follow_version(self.kind.best_version(), false, std::future::pending()).await;
             return;
         };
@@ -55,7 +64,7 @@ impl Follower {
             let now = installed.borrow_and_update().clone();
             let histories = asked.borrow_and_update().histories;
             if now.unreadable {
-                self.follow_unannounced(&mut installed).await;
+                self.follow_unannounced(&mut installed, &schemas).await;
                 continue;
             }
             match now.version_of(self.kind) {
@@ -99,17 +108,17 @@ impl Follower {
 
     /// The CRDs may not be read: every version is tried, and a kind that is refused in all of them is looked for again
     /// and again. It counts as absent if it was never seen.
-    async fn follow_unannounced(&self, installed: &mut watch::Receiver<Installed>) {
+    async fn follow_unannounced(&self, installed: &mut watch::Receiver<Installed>, schemas: &watch::Receiver<Schemas>) {
         let refused_since = Instant::now();
-        loop {
-            for version in self.kind.versions {
-                let mut changes = installed.clone();
-                let readable = async move {
-                    let _ = changes.wait_for(|now| !now.unreadable).await;
-                };
-                if self.follow_version(version, true, readable).await == End::Changed {
-                    return;
-                }
+        let mut schema = schemas.borrow().of(self.kind.group);
+        let mut until = Duration::MAX;
+        while installed.borrow_and_update().unreadable {
+            if self.follow_any_version(installed, schemas, &schema, until).await == End::Changed {
+                let now = schemas.borrow().of(self.kind.group);
+                // As where definitions are read: listed under each, and again when all API servers go by it.
+                until = if now == schema { Duration::MAX } else { self.source.patience.defined };
+                schema = now;
+                continue;
             }
             let mut pause = LOOK_AT_ONCE;
             if refused_since.elapsed() >= self.source.patience.refused {
@@ -122,9 +131,33 @@ impl Follower {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => (),
-                _ = installed.wait_for(|now| !now.unreadable) => return,
+                _ = installed.wait_for(|now| !now.unreadable) => (),
             }
         }
+    }
+
+    /// Follows the best version that the server knows, until that may be another one, or objects may have other fields.
+    async fn follow_any_version(
+        &self,
+        installed: &watch::Receiver<Installed>,
+        schemas: &watch::Receiver<Schemas>,
+        schema: &[String],
+        until: Duration,
+    ) -> End {
+        for version in self.kind.versions {
+            let (mut installed, mut schemas) = (installed.clone(), schemas.clone());
+            let changed = async move {
+                tokio::select! {
+                    _ = installed.wait_for(|now| !now.unreadable) => (),
+                    _ = schemas.wait_for(|now| now.of(self.kind.group) != schema) => (),
+                    () = tokio::time::sleep(until) => (),
+                }
+            };
+            if self.follow_version(version, true, changed).await == End::Changed {
+                return End::Changed;
+            }
+        }
+        End::Unknown
     }
 
     async fn follow_version(&self, version: &str, unannounced: bool, changed: impl Future<Output = ()>) -> End {

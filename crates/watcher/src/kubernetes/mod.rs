@@ -10,6 +10,7 @@ mod list_watch;
 mod look_up;
 mod names;
 mod query;
+mod schemas;
 mod session;
 mod wire;
 
@@ -33,7 +34,9 @@ use crate::metrics::Counters;
 use asked::{Asked, Streams};
 pub(crate) use closure::{Closure, Selectors};
 use crds::Installed;
+use follow::Defined;
 pub(crate) use list_watch::Cause;
+use schemas::Schemas;
 
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,8 @@ pub(crate) struct Patience {
     pub(crate) refused: Duration,
     /// Until the API server goes by the new definition of a kind.
     pub(crate) defined: Duration,
+    /// Until the API server is asked again for what tells of new definitions, where these may not be read.
+    pub(crate) schemas: Duration,
 }
 
 impl Default for Patience {
@@ -61,6 +66,7 @@ impl Default for Patience {
             silence: Duration::from_secs(150),
             refused: Duration::from_secs(5),
             defined: Duration::from_secs(5),
+            schemas: Duration::from_secs(10),
         }
     }
 }
@@ -126,13 +132,16 @@ impl KubernetesSource {
     /// Follows every collection until the shutdown.
     pub(crate) async fn run(self) {
         let installed = watch::Sender::new(Installed::default());
+        let schemas = watch::Sender::new(Schemas::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(crds::follow(self.clone(), installed.clone()));
+        tasks.spawn(schemas::follow(self.clone(), installed.subscribe(), schemas.clone()));
         tasks.spawn(look_up::run(self.clone()));
         tasks.spawn(asked::watch_consumers(self.clone()));
         for (kind, collection) in collections(&self.kinds, &self.namespaces) {
-            let installed = (!kind.required()).then(|| installed.subscribe());
-            tasks.spawn(follow::Follower { source: self.clone(), kind, collection, installed }.run());
+            let defined =
+                (!kind.required()).then(|| Defined { installed: installed.subscribe(), schemas: schemas.subscribe() });
+            tasks.spawn(follow::Follower { source: self.clone(), kind, collection, defined }.run());
         }
         while tasks.join_next().await.is_some() {}
     }

@@ -326,6 +326,51 @@ async fn a_new_definition_shows_fields_that_the_old_one_hid() {
 }
 
 #[tokio::test]
+async fn where_definitions_may_not_be_read_schemas_tell_of_new_ones() {
+    let fake = Fake::default();
+    fake.refuse("customresourcedefinitions", 403, None);
+    fake.define("configuration.konghq.com/v1", "one");
+    fake.put(PLUGIN, "shop", "auth", json!({ "plugin": "key-auth" }));
+    let patience = Patience { refused: BRIEF, schemas: BRIEF, defined: BRIEF, ..Patience::default() };
+    let start = Start { namespaces: vec!["shop".into()], patience, ..Start::watching(&[PLUGIN]) };
+    let mut story = start.run(&fake);
+    story.holds(&["KongPlugin auth"]).await;
+    let lists = ["kongplugins", "sendInitialEvents"];
+    assert_eq!(fake.requests(&lists), 1);
+    fake.define("example.com/v1", "two");
+    fake.is_asked(3, &["/openapi/v3"]).await;
+    assert_eq!(fake.requests(&lists), 1, "another group is none of its business");
+
+    let shows = |name: &'static str| move |story: &Story| story.held.values().any(|body| body.contains(name));
+    fake.show(PLUGIN, "shop", "auth", "instance_name", json!("first"));
+    fake.define("configuration.konghq.com/v1", "two");
+    story.until("the field is shown", shows("first")).await;
+    fake.show(PLUGIN, "shop", "auth", "instance_name", json!("second"));
+    story.until("it is listed again", shows("second")).await;
+    fake.is_asked(3, &["/openapi/v3"]).await;
+    assert_eq!(fake.requests(&lists), 3);
+    assert!(story.gone.is_empty());
+}
+
+#[tokio::test]
+async fn where_definitions_may_not_be_read_a_better_version_is_taken() {
+    let (fake, kind) = (Fake::default(), KindId::TCP_ROUTE);
+    let [best, other] = [0, 1].map(|at| format!("/{}/", kind.kind().versions[at]));
+    fake.refuse("customresourcedefinitions", 403, None);
+    fake.refuse(&best, 404, None);
+    let patience = Patience { refused: BRIEF, schemas: BRIEF, defined: BRIEF, ..Patience::default() };
+    let start = Start { namespaces: vec!["shop".into()], patience, ..Start::watching(&[kind]) };
+    let mut story = start.run(&fake);
+    story.holds(&[]).await;
+    assert_eq!(fake.requests(&[&other, "sendInitialEvents"]), 1);
+    fake.put(kind, "shop", "tcp", json!({}));
+    fake.heal();
+    fake.refuse("customresourcedefinitions", 403, None);
+    fake.define("gateway.networking.k8s.io/v1", "one");
+    story.holds(&["TCPRoute tcp"]).await;
+}
+
+#[tokio::test]
 async fn definitions_that_were_never_read_are_waited_for() {
     let fake = Fake::default();
     fake.refuse("customresourcedefinitions", 403, None);
