@@ -1,7 +1,7 @@
 //! What a person learns from `silverback status` and `silverback explain`.
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use silverback_devcluster::gateway::{FixedAnswer, On};
 use silverback_test_support::{binary, eventually};
 
@@ -117,4 +117,87 @@ async fn explain_leads_from_objects_to_entities_and_back() -> anyhow::Result<()>
         ensure!(code == 1 && text.starts_with("error: ") && text.contains(part), "{text}");
     }
     Ok(())
+}
+
+/// A Gateway, published by a Service that lacks the port of one of its listeners, and a route.
+fn published() -> Vec<Value> {
+    let object = |kind: &str, name: &str, spec: Value| {
+        let metadata = json!({ "name": name, "namespace": "default", "generation": 1 });
+        json!({ "apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec })
+    };
+    let mut class = object("GatewayClass", "kong", json!({ "controllerName": "konghq.com/kic-gateway-controller" }));
+    class["metadata"] = json!({ "name": "kong" });
+    let listeners = json!([
+        { "name": "web", "port": 80, "protocol": "HTTP" },
+        { "name": "far", "port": 81, "protocol": "HTTP" },
+    ]);
+    let rules = json!([{ "backendRefs": [{ "group": "", "kind": "Service", "name": "shop", "port": 80 }] }]);
+    let mut proxy = service("proxy");
+    proxy["spec"]["type"] = "LoadBalancer".into();
+    proxy["status"] = json!({ "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } });
+    vec![
+        class,
+        object("Gateway", "main", json!({ "gatewayClassName": "kong", "listeners": listeners })),
+        object("HTTPRoute", "shop", json!({ "parentRefs": [{ "name": "main" }], "rules": rules })),
+        proxy,
+    ]
+}
+
+/// `Status/Reason` of a condition.
+fn said(conditions: &Value, kind: &str) -> String {
+    let found = conditions.as_array().into_iter().flatten().find(|it| it["type"] == kind);
+    let text = |field: &str| found.and_then(|it| it[field].as_str()).unwrap_or_default();
+    format!("{}/{}", text("status"), text("reason"))
+}
+
+#[tokio::test]
+async fn explain_tells_whether_gateways_have_it() -> anyhow::Result<()> {
+    binary("silverback")?; // building it is not part of what is waited for
+    let folder = Folder::shop(&["10.1.0.1"])?;
+    folder.write("gateway.yaml", &published())?;
+    let (gateways, ports) = (Gateways::start(2).await?, Ports::choose()?);
+    let _watcher = Service::watcher(ports, &["--from", &folder.path()])?;
+    let translator = Service::translator(ports, &["--publish-service", "default/proxy"])?;
+    translator.is_ready().await?;
+    let url = |service: &str, port: u16| format!("--{service}-url=http://127.0.0.1:{port}");
+    let explain = async |subject: &str| {
+        let urls = [url("translator", ports.translator), url("pusher", ports.pusher)];
+        silverback(&[&["explain".to_owned(), subject.to_owned(), "-o=json".to_owned()][..], &urls].concat()).await
+    };
+    // Of the Gateway, of its listeners, of the route.
+    let programmed = async || -> anyhow::Result<String> {
+        let (code, text) = explain("Gateway/default/main").await?;
+        ensure!(code == 0, "{text}");
+        let gateway =
+            &serde_json::Deserializer::from_str(&text).into_iter::<Value>().next().context("nothing")??["status"];
+        ensure!(gateway["addresses"] == json!([{ "type": "IPAddress", "value": "192.0.2.1" }]), "{text}");
+        let of = |conditions: &Value| said(conditions, "Programmed");
+        let listener = |at: usize| of(&gateway["listeners"][at]["conditions"]);
+        let (code, text) = explain("HTTPRoute/default/shop").await?;
+        ensure!(code == 0, "{text}");
+        let route =
+            &serde_json::Deserializer::from_str(&text).into_iter::<Value>().next().context("nothing")??["status"];
+        let route = of(&route["parents"][0]["conditions"]);
+        Ok([of(&gateway["conditions"]), listener(0), listener(1), route].join(" "))
+    };
+    let becomes = async |what: &str, wanted: [&str; 4]| {
+        eventually(what, SOON, async || match programmed().await {
+            Ok(told) if told == wanted.join(" ") => Ok(()),
+            Ok(told) => Err(told),
+            Err(error) => Err(format!("{error:#}")),
+        })
+        .await
+    };
+    let far = "False/PortUnavailable";
+    let unknown = "Unknown/Pending";
+    becomes("nobody is there to be asked", [unknown, unknown, far, unknown]).await?;
+    let (_, text) = explain("Gateway/default/main").await?;
+    ensure!(text.contains("--pusher-url"), "{text}");
+
+    let _pusher = Service::pusher(ports, &gateways, &[])?;
+    let yes = "True/Programmed";
+    becomes("both gateways have it", [yes, yes, far, yes]).await?;
+    drop(gateways);
+    let pending = "False/Pending";
+    becomes("no gateway answers any more", [pending, pending, far, pending]).await
 }
