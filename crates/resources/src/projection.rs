@@ -135,8 +135,9 @@ pub struct ListPage {
 /// What is kept of the objects of one kind.
 ///
 /// Kept are the fields at the entry's paths with all that is below them, and what the entry says of the metadata, labels
-/// and annotations. Endpoints are written in short: an address alone is an endpoint that takes requests. `apiVersion` and `kind` are dropped: lists leave them out and watches do not, and
-/// equal objects must be equal. Never kept: `metadata.managedFields`.
+/// and annotations. Endpoints are written in short: an address alone is an endpoint that takes requests. `apiVersion` and
+/// `kind` are dropped: lists leave them out and watches do not, and equal objects must be equal. Never kept:
+/// `metadata.managedFields`, and what is nested deeper than any object has reason to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Projection {
     kind: KindId,
@@ -188,11 +189,6 @@ impl Projection {
                 Err(ProjectionError { kind: self.kind, object: last, cause })
             }
         }
-    }
-
-    /// A seed that reads one object, trimmed, from inside a larger document.
-    pub fn seed(&self) -> impl for<'de> DeserializeSeed<'de, Value = Value> + Copy + '_ {
-        seed::ValueSeed { keep: &self.keep }
     }
 
     /// Trims an object that was parsed whole.

@@ -8,20 +8,32 @@ use serde_json::{Map, Value};
 
 use super::{Keep, ListPage};
 
+/// Levels of an object that are read: CRDs reach 24, and every reader of JSON after us stops somewhat beyond these.
+pub(super) const LEVELS: usize = 100;
+/// Stands for what is deeper: a text, so that whoever expects anything else there says what is wrong. An API server takes
+/// any depth, and one object must not keep all others of its kind from being read.
+pub(super) const TOO_DEEP: &str = "(deeper than 100 levels: not read)";
+
 /// Reads any value.
 #[derive(Clone, Copy)]
 pub(super) struct ValueSeed<'k> {
     pub(super) keep: &'k Keep,
+    /// Levels below it that are read.
+    pub(super) levels: usize,
+}
+
+impl ValueSeed<'_> {
+    /// For what is within it, unless that is too deep.
+    fn within(self) -> Option<Self> {
+        Some(Self { levels: self.levels.checked_sub(1)?, ..self })
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        match self.keep {
-            Keep::All => Value::deserialize(deserializer),
-            _ => deserializer.deserialize_any(self),
-        }
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -32,15 +44,23 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         f.write_str("a JSON value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let Some(within) = self.within() else {
+            while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(TOO_DEEP.into());
+        };
         let mut fields = Map::new();
-        read_fields(self.keep, &mut fields, entries)?;
+        read_fields(within, &mut fields, entries)?;
         Ok(Value::Object(fields))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let Some(within) = self.within() else {
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(TOO_DEEP.into());
+        };
         let mut kept = Vec::new();
-        while let Some(item) = items.next_element_seed(self)? {
+        while let Some(item) = items.next_element_seed(within)? {
             kept.push(item);
         }
         Ok(Value::Array(kept))
@@ -76,14 +96,14 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 }
 
 fn read_fields<'de, A: MapAccess<'de>>(
-    keep: &Keep,
+    seed: ValueSeed<'_>,
     into: &mut Map<String, Value>,
     mut entries: A,
 ) -> Result<(), A::Error> {
-    while let Some(kept) = entries.next_key_seed(FieldName { keep })? {
+    while let Some(kept) = entries.next_key_seed(FieldName { keep: seed.keep })? {
         match kept {
             Some((name, keep)) => {
-                let value = entries.next_value_seed(ValueSeed { keep })?;
+                let value = entries.next_value_seed(ValueSeed { keep, ..seed })?;
                 into.insert(name, value);
             }
             None => {
@@ -141,7 +161,7 @@ impl<'de> Visitor<'de> for FieldsSeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        read_fields(self.keep, self.into, entries)
+        read_fields(ValueSeed { keep: self.keep, levels: LEVELS - 1 }, self.into, entries)
     }
 }
 
@@ -228,7 +248,7 @@ impl<'de> Visitor<'de> for ItemsSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while let Some(item) = items.next_element_seed(ValueSeed { keep: self.keep })? {
+        while let Some(item) = items.next_element_seed(ValueSeed { keep: self.keep, levels: LEVELS })? {
             self.into.push(item);
         }
         Ok(())

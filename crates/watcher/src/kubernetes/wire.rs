@@ -293,6 +293,31 @@ mod tests {
     }
 
     #[test]
+    fn an_object_that_is_nested_too_deep_keeps_no_other_from_being_read() {
+        let kind = KindId::KONG_PLUGIN.kind();
+        let object = |name: &str, levels: usize| {
+            let config = format!("{}[1]{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+            format!(
+                r#"{{"metadata":{{"name":"{name}","namespace":"shop","resourceVersion":"7"}},"plugin":"x","config":{config}}}"#
+            )
+        };
+        let (deep, fine) = (object("deep", 100_000), object("fine", 90));
+        let text = format!(r#"{{"metadata":{{"resourceVersion":"9"}},"items":[{deep},{fine}]}}"#);
+        let all = |_: &Head<'_>| true;
+        for wanted in [None, Some(&all as &dyn Fn(&Head<'_>) -> bool)] {
+            let Answer::Page { found, .. } = read_page(text.as_bytes(), kind, wanted) else { panic!("no page") };
+            let bodies: Vec<_> = found.iter().map(|found| found.item.body.to_string()).collect();
+            assert_eq!(
+                (bodies.len(), bodies[0].contains("not read"), bodies[1].contains("not read")),
+                (2, true, false)
+            );
+            assert!(bodies.iter().all(|body| serde_json::from_str::<Value>(body).is_ok()));
+            let event = read_event(format!(r#"{{"type":"ADDED","object":{deep}}}"#).as_bytes(), kind, wanted);
+            assert!(matches!(event, Some(Answer::Upserted(_))));
+        }
+    }
+
+    #[test]
     fn what_an_object_names_is_found_with_it() {
         let line = br#"{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"shop","resourceVersion":"9"},
             "spec":{"tls":[{"secretName":"cert"}]}}}"#;
