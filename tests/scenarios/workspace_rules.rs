@@ -1,7 +1,7 @@
-//! Who may depend on whom, over everything cargo would link.
+//! Who may depend on whom, over everything cargo would link, and what the rules of the product may ask of the machine.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -94,4 +94,65 @@ fn only_services_link_the_wire_with_the_api_server() -> anyhow::Result<()> {
         must_not_see(&format!("silverback-{library}"), &["silverback-proto", "silverback-sync", "tonic"])?;
     }
     Ok(())
+}
+
+/// What a pure rule is told, and never asks for: the time, chance, files, the environment, other threads.
+const OUTSIDE: [&str; 9] = [
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "rand::",
+    "std::fs",
+    "std::env",
+    "std::net::Tcp",
+    "std::thread",
+    "std::process",
+];
+
+/// Crates and machines that are pure, with the files of their tests left out.
+const PURE: [&str; 11] = [
+    "model/src",
+    "kong/src",
+    "incremental/src",
+    "isolation/src",
+    "resources/src",
+    "translation/src",
+    "lease/src/machine.rs",
+    "gateway/src/worker.rs",
+    "watcher/src/kubernetes/list_watch.rs",
+    "sync/src/publisher.rs",
+    "sync/src/replica.rs",
+];
+
+#[test]
+fn pure_rules_ask_nothing_of_the_machine() -> anyhow::Result<()> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    for place in PURE {
+        let sources = sources(&crates.join(place))?;
+        ensure!(!sources.is_empty(), "nothing is at {place}");
+        for path in sources {
+            let text = std::fs::read_to_string(&path)?;
+            let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let found = OUTSIDE.iter().find(|word| product.contains(**word));
+            ensure!(found.is_none(), "{}: {found:?} is to be passed in", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn sources(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if place.is_file() {
+        return Ok(vec![place.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(place).with_context(|| place.display().to_string())? {
+        let path = entry?.path();
+        let tests = path.file_stem().is_some_and(|name| name == "tests");
+        if path.is_dir() && !tests {
+            found.extend(sources(&path)?);
+        } else if path.extension().is_some_and(|end| end == "rs") && !tests {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
