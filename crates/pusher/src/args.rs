@@ -98,7 +98,7 @@ pub struct GatewayArgs {
     #[arg(
         long,
         env = "CONTROLLER_KONG_ADMIN_SVC_PORT_NAMES",
-        default_value = "admin-tls,kong-admin-tls",
+        default_values = discovery::DEFAULT_PORT_NAMES,
         value_name = "NAME",
         value_delimiter = ',',
         help_heading = "Gateways"

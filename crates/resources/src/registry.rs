@@ -192,11 +192,6 @@ pub fn by_kind(group: &str, kind: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|entry| entry.group == group && entry.kind == kind)
 }
 
-/// The kind of that group and plural, as API paths and CRD names give it.
-pub fn by_plural(group: &str, plural: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|entry| entry.group == group && entry.plural == plural)
-}
-
 /// The kind a person means: `Ingress.networking.k8s.io`, or `ingress` or `ingresses` where only one kind is called so.
 pub fn by_name(text: &str) -> Option<&'static Kind> {
     let exact = KINDS.iter().find(|entry| entry.id.0 == text);

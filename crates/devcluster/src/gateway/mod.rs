@@ -97,12 +97,6 @@ impl GatewayHandle {
         self.admin.addr()
     }
 
-    /// `http://127.0.0.1:PORT` of the status listener.
-    #[must_use]
-    pub fn status_url(&self) -> String {
-        format!("http://{}", self.status.addr())
-    }
-
     /// The taps that make this gateway misbehave.
     #[must_use]
     pub fn faults(&self) -> &Faults {
