@@ -2,6 +2,7 @@
 //! them when things break.
 
 mod events;
+mod folder;
 mod plan;
 mod screen;
 mod services;

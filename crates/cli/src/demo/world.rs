@@ -11,8 +11,8 @@ use silverback_devcluster::gateway::{self, GatewayHandle, StandInGateway};
 use silverback_lease::name::name_of;
 use silverback_resources::registry::{self, Kind, Origin, Scope};
 use silverback_resources::{crds, manifest};
-use tempfile::TempDir;
 
+use super::folder::Folder;
 use super::plan::{GATEWAYS, Plan, Replica, Service};
 
 /// The shop, as it lies in examples/shop.
@@ -31,7 +31,7 @@ const SHOP: [(&str, &str); 8] = [
 pub(super) struct World {
     pub(super) api: std::sync::Arc<ApiHandle>,
     pub(super) gateways: std::sync::Arc<Vec<GatewayHandle>>,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl World {
@@ -52,7 +52,7 @@ impl World {
             };
             gateways.push(StandInGateway::start(settings).await?);
         }
-        let folder = TempDir::with_prefix("silverback-demo-").context("a folder for the kubeconfigs")?;
+        let folder = Folder::make().context("a folder for the kubeconfigs")?;
         Ok(Self { api: api.into(), gateways: gateways.into(), folder })
     }
 
