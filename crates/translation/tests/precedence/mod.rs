@@ -26,7 +26,7 @@ const KINDS: [Kind; 3] = [Kind::Http, Kind::Http, Kind::Grpc];
 const BOUND: usize = 32;
 /// Whether Kong's `traditional` router is taken with its shortcuts, by which routes that share a value with a request may
 /// come before those that should be tried first.
-const SHORTCUTS: bool = true;
+const SHORTCUTS: bool = false;
 
 /// Takes out of a scene what holds with neither flavour: Kong's routers do not look at protocols, so that the routes of
 /// `http` and of `https` are in each other's way.
