@@ -80,6 +80,50 @@ async fn kinds_appear_and_vanish_with_their_crds() -> anyhow::Result<()> {
     watcher.is_ready().await
 }
 
+/// Where the CRDs may not be read, the API server's index of schemas tells that one was written anew.
+#[tokio::test]
+async fn a_new_definition_is_noticed_with_rights_in_a_namespace_alone() -> anyhow::Result<()> {
+    let Some(cluster) = Cluster::own("definitions").await? else { return Ok(()) };
+    let (namespace, ports) = (cluster.namespace.as_str(), Ports::choose()?);
+    let definition = |schema: &Value| {
+        let mut definition = plugin_crd();
+        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema.clone();
+        definition
+    };
+    let text = json!({ "type": "string" });
+    let new = json!({ "type": "object", "properties": { "plugin": text, "instance_name": text } });
+    let old = json!({ "type": "object", "properties": { "plugin": text } });
+    cluster.put(definition(&new)).await?;
+    let plugin = json!({
+        "apiVersion": "configuration.konghq.com/v1", "kind": "KongPlugin",
+        "metadata": { "name": "limit" }, "plugin": "rate-limiting", "instance_name": "shown",
+    });
+    eventually("the API server takes KongPlugins", SOON, async || cluster.put(plugin.clone()).await).await?;
+    cluster.put(definition(&old)).await?;
+    let rights = registry::KINDS.iter().filter(|kind| kind.namespaced());
+    let rights = rights
+        .map(|kind| json!({ "apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list", "watch"] }))
+        .collect();
+    let reader = cluster.namespaced_user("definitions-watcher", rights).await?;
+    let watcher = Service::watcher(ports, &["--kubeconfig", &reader, "--watch-namespace", namespace])?;
+    watcher.is_ready().await?;
+    plugin_shows(ports, namespace, false).await?;
+    cluster.put(definition(&new)).await?;
+    plugin_shows(ports, namespace, true).await
+}
+
+/// Waits until the watcher holds the KongPlugin with, or without, the field that one definition hides.
+async fn plugin_shows(ports: Ports, namespace: &str, shown: bool) -> anyhow::Result<()> {
+    let mut client = StateClient::new(channel(ports.watcher)?);
+    let key = v1::Key { namespace: namespace.to_owned(), name: "limit".to_owned() };
+    let request = v1::GetRequest { kind: "KongPlugin.configuration.konghq.com".to_owned(), key: Some(key) };
+    eventually(&format!("the field is shown: {shown}"), SOON, async || {
+        let item = client.get(request.clone()).await.map_err(|status| status.to_string())?.into_inner();
+        if item.body.contains("instance_name") == shown { Ok(()) } else { Err(item.body) }
+    })
+    .await
+}
+
 async fn plugins_are(ports: Ports, state: State, count: u64) -> anyhow::Result<()> {
     let mut client = StateClient::new(channel(ports.watcher)?);
     eventually(&format!("KongPlugins are {state:?}, {count} of them"), SOON, async || {
