@@ -130,7 +130,8 @@ async fn manifests_that_are_no_good_are_named_and_hide_no_other() -> anyhow::Res
 #[tokio::test]
 async fn the_shop_of_the_examples_is_rendered_in_full() -> anyhow::Result<()> {
     let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/shop");
-    let (code, rendered, said) = silverback(&["render", "--complete", "--strict", "-f", shop], "").await?;
+    let args = ["render", "--complete", "--strict", "--show-secrets", "-f", shop];
+    let (code, rendered, said) = silverback(&args, "").await?;
     ensure!(code == 0 && said.is_empty() && rendered.contains("keyauth_credentials"), "{code}: {said}");
     Ok(())
 }
