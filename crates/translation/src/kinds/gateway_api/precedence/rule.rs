@@ -15,7 +15,7 @@ use super::contender::{Contender, Limits, Point};
 use super::tried::{Form, Standing, kinds};
 
 /// More routes than this for one match at one host are too many: regular expressions are tried one by one.
-const MOST: usize = 32;
+pub(super) const MOST: usize = 32;
 
 /// A further route of a match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,13 +135,42 @@ impl<'c> Element<'c> {
 
     /// Whether Kong tries it first wherever both match.
     fn is_before(&self, other: &Self) -> bool {
-        // Of what matches by the same things the Lua router begins with those that have one of a request's headers,
-        // whichever: `reduce` of `kong/router/traditional.lua`.
-        let headers = || other.limits.headers.keys().all(|name| self.limits.headers.contains_key(name));
-        points(&self.path, &other.path).into_iter().all(|point| {
-            let (own, others) = (self.standing(point), other.standing(point));
-            own.is_before(&others) && (own.kinds != others.kinds || headers())
-        })
+        let mut points = points(&self.path, &other.path).into_iter();
+        points.all(|point| self.standing(point).is_before(&other.standing(point)))
+    }
+}
+
+/// Further routes of a match while others are looked at.
+#[derive(Default)]
+struct Further<'c> {
+    /// Whether the match itself is needed as a regular expression.
+    regex: bool,
+    /// What it has in common with others.
+    common: Vec<Element<'c>>,
+}
+
+impl<'c> Further<'c> {
+    fn is_full(&self) -> bool {
+        usize::from(self.regex) + self.common.len() >= MOST
+    }
+
+    /// Whether there is room for the match as a regular expression, or it is there.
+    fn take_regex(&mut self) -> bool {
+        self.regex |= !self.is_full();
+        self.regex
+    }
+
+    /// Whether what a match has in common with another is taken before that.
+    fn take_common(&mut self, owner: Owner<'c>, other: &Element<'_>) -> bool {
+        let common = Element::common(owner, other);
+        if self.common.iter().any(|it| it.covers(&common) && it.is_before(other)) {
+            return true;
+        }
+        let has_place = common.is_before(other) && !self.is_full();
+        if has_place {
+            self.common.push(common);
+        }
+        has_place
     }
 }
 
@@ -156,31 +185,26 @@ struct Pass<'c> {
 impl<'c> Pass<'c> {
     /// Looks at a match that comes before all that were looked at.
     fn take(&mut self, owner: Owner<'c>) -> Verdict {
-        let mut found = vec![Element::own(owner)];
+        let (own, regex) = (Element::own(owner), Element::regex(owner));
+        let mut further = Further::default();
         let mut late_for = None;
         for other in self.near(&owner.contender.stake.path).into_iter().map(|at| &self.elements[at]) {
             // Of one match with several hosts it does not matter which comes first.
             let same = other.owner.contender.stake.seniority == owner.contender.stake.seniority;
-            if same || !found[0].meets(other) {
+            if same || !own.meets(other) || own.is_before(other) {
                 continue;
             }
-            let common = Element::common(owner, other);
-            if found.iter().any(|it| it.covers(&common) && it.is_before(other)) {
-                continue;
-            }
-            let regex = Element::regex(owner);
-            let further = if regex.is_before(other) { regex } else { common };
-            if further.is_before(other) && found.len() <= MOST {
-                found.push(further);
-            } else {
+            let is_kept = if regex.is_before(other) { further.take_regex() } else { further.take_common(owner, other) };
+            if !is_kept {
                 late_for = late_for.or(Some(other.owner.at));
             }
         }
-        let extras = found.iter().skip(1);
-        let extras =
-            extras.map(|it| Extra { path: it.path.clone().into_owned(), limits: it.limits.clone().into_owned() });
+        let further: Vec<_> = further.regex.then_some(regex).into_iter().chain(further.common).collect();
+        let extras = further
+            .iter()
+            .map(|it| Extra { path: it.path.clone().into_owned(), limits: it.limits.clone().into_owned() });
         let verdict = Verdict { extras: extras.collect(), late_for };
-        found.into_iter().for_each(|element| self.add(element));
+        [own].into_iter().chain(further).for_each(|element| self.add(element));
         verdict
     }
 

@@ -11,6 +11,7 @@ use silverback_model::ObjectKey;
 use silverback_resources::types::Meta;
 
 use super::super::paths::Path;
+use super::rule::MOST;
 use super::*;
 use crate::claimant::ClaimantKind;
 use crate::claims::{RouteClaim, ServiceClaim};
@@ -271,4 +272,38 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn no_more_routes_than_the_bound_are_made_and_it_is_told() {
+    let of = |path: &str, value: Option<usize>| Match {
+        hosts: vec![0],
+        path: Path::Prefix(path.to_owned()),
+        captured: false,
+        method: None,
+        headers: value.map(|value| ("h", &*value.to_string().leak())).into_iter().collect(),
+        created: 0,
+    };
+    let made = |others: usize| {
+        let all: Vec<_> = [of("/x/y", None)].into_iter().chain((0..others).map(|n| of("/x", Some(n)))).collect();
+        let (routes, late) = settled(&all);
+        (routes.iter().filter(|(at, _)| *at == 0).count() - 1, late)
+    };
+    assert_eq!(made(MOST), (MOST, vec![]));
+    assert_eq!(made(MOST + 1), (MOST, vec![0]));
+}
+
+/// Any two of them take requests in common, and Kong orders them by `regex_priority` alone.
+#[test]
+fn matches_by_as_much_need_one_route_each() {
+    let of = |n: usize| Match {
+        hosts: vec![0],
+        path: Path::Prefix("/x".to_owned()),
+        captured: false,
+        method: None,
+        headers: BTreeMap::from([(&*format!("h{n}").leak(), "1")]),
+        created: 0,
+    };
+    let (routes, late) = settled(&(0..40).map(of).collect::<Vec<_>>());
+    assert_eq!((routes.len(), late), (79, vec![]), "the last needs none");
 }
