@@ -172,7 +172,7 @@ mod tests {
                 detail: text("12 objects; Secret: it answers 403"),
             }],
             leader: Some(Leader {
-                identity: text("pusher-a"),
+                identity: text("pusher-a_6f1c52a0-0d8e-4a55-9d0c-1b1f4b0d6b1e"),
                 lease: text("kong/silverback"),
                 epoch: text("8d5f/1234"),
                 election_disabled: false,
