@@ -2,8 +2,8 @@
 //!
 //! One push in flight, the latest config wins. The first change goes at once; a quiet time follows each push, at most
 //! as long as that gateway took. Where a push may have taken effect or not, the hash is read before anything is sent
-//! again. The hash is read after each push, when a connection ends and every few seconds; a wrong one, or none, is repaired. A content that
-//! was refused is not sent again. Knows no HTTP and no clock.
+//! again. The hash is read after each push, when a connection ends and every few seconds; a wrong one, or none, is
+//! repaired. A content that was refused is not sent again. Knows no HTTP and no clock.
 
 use std::sync::Arc;
 use std::time::Duration;
