@@ -3,6 +3,7 @@
 //! in order is added at last.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use silverback_incremental::{Ctx, Derived, Graph, Index};
 use silverback_kong::ids::IdKind;
@@ -67,12 +68,12 @@ impl Contested {
 pub(super) fn add(graph: &mut Graph, scope: &Scope) -> Derived<ClaimantKey, Claims> {
     let contested = Contested::add(graph, scope);
     let at = scope.clone();
-    let settled = move |ctx: &Ctx<'_>, key: &ClaimantKey, draft: &Claims| {
+    let settled = move |ctx: &Ctx<'_>, key: &ClaimantKey| {
         let lost = contested.lost(ctx, key);
         if lost.is_empty() {
-            return Some(draft.clone());
+            return ctx.get(&contested.drafts, key);
         }
-        ctx.get(&at.inputs.claimants, key)?.claims(&View { lost, ..at.view(ctx) })
+        ctx.get(&at.inputs.claimants, key)?.claims(&View { lost, ..at.view(ctx) }).map(Arc::new)
     };
     let needs = Needs::add(graph, scope, &contested.drafts, settled.clone());
     let at = scope.clone();
@@ -80,8 +81,7 @@ pub(super) fn add(graph: &mut Graph, scope: &Scope) -> Derived<ClaimantKey, Clai
         if !key.kind.is_contested() {
             return claimant.claims(&at.view(ctx));
         }
-        let draft = ctx.get(&contested.drafts, key)?;
-        let mut claims = settled(ctx, key, &draft)?;
+        let mut claims = Arc::unwrap_or_clone(settled(ctx, key)?);
         for need in needs.of(ctx, key) {
             gateway_api::fulfil(&mut claims, &need, |name| at.settings.now().id(IdKind::Route, name));
         }

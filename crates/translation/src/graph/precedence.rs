@@ -26,14 +26,14 @@ impl Needs {
         graph: &mut Graph,
         scope: &Scope,
         drafts: &Derived<ClaimantKey, Claims>,
-        settled: impl Fn(&Ctx<'_>, &ClaimantKey, &Claims) -> Option<Claims> + Send + Sync + 'static,
+        settled: impl Fn(&Ctx<'_>, &ClaimantKey) -> Option<Arc<Claims>> + Send + Sync + 'static,
     ) -> Self {
         let settings = scope.settings.clone();
-        let contenders = graph.derive("contenders", drafts, move |ctx, key, draft: &Claims| {
+        let contenders = graph.derive("contenders", drafts, move |ctx, key, _: &Claims| {
             if settings.now().expressions() {
                 return None;
             }
-            Some(gateway_api::contenders(&settled(ctx, key, draft)?)).filter(|all| !all.is_empty())
+            Some(gateway_api::contenders(&*settled(ctx, key)?)).filter(|all| !all.is_empty())
         });
         let placed = |is_meant: fn(&Contender) -> bool| {
             move |key: &ClaimantKey, all: &Vec<Contender>| -> Vec<Place> {

@@ -34,9 +34,10 @@ pub(super) fn add(
         classes.dedup();
         classes
     });
-    let orders = graph.group("order within classes", &by_class, move |ctx, of: &Class, claimants| {
+    let orders = graph.group("order within classes", &by_class, move |ctx, (host, class): &Class, claimants| {
         let members: Vec<Arc<Claims>> = claimants.iter().filter_map(|key| ctx.get(&claims, key)).collect();
-        let all = members.iter().flat_map(|claims| ranked(claims)).filter(|(_, rank)| class(rank) == *of);
+        let all = members.iter().flat_map(|claims| ranked(claims));
+        let all = all.filter(|(_, rank)| rank.class == *class && rank.host == *host);
         let mut seniorities: Vec<Seniority> = all.map(|(_, rank)| rank.seniority.clone()).collect();
         seniorities.sort_unstable();
         // A match may have several routes.
